@@ -1,1 +1,39 @@
+#![doc = include_str!("../README.md")]
 
+mod cx;
+mod endpoint;
+mod fixture;
+mod fresh;
+mod history;
+mod profile;
+mod race;
+mod rng;
+mod rule;
+mod rules;
+mod run;
+mod space;
+mod suite;
+mod transcript;
+mod verdict;
+
+pub use endpoint::Endpoint;
+pub use fixture::{Fixture, KnownFailure};
+pub use profile::Profile;
+pub use rule::{Rule, rules};
+pub use session_core::BoxError;
+pub use space::Space;
+#[doc(hidden)]
+pub use suite::Shared;
+pub use suite::Suite;
+pub use verdict::{RuleResult, Verdict};
+
+use verdict::chain;
+
+/// What the functions of a [`Fixture`] return: `?` works on every error, and on texts by `.into()`.
+pub type Result<T, E = BoxError> = std::result::Result<T, E>;
+
+/// The suite tests the contract of its own version, no other.
+const _: () = assert!(
+    session_core::CONTRACT_VERSION.0 == 0 && session_core::CONTRACT_VERSION.1 == 1,
+    "use the conformance-tests of the same minor version as session-core"
+);

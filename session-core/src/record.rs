@@ -494,15 +494,15 @@ mod tests {
     #[test]
     fn rotation_keeps_the_hash_of_one_secret_before() {
         let record = record();
-        let one = SecretHash::from_bytes([1; 32]);
-        let two = SecretHash::from_bytes([2; 32]);
-        let once = record.change(next()).rotate(one, at(20));
+        let second = SecretHash::from_bytes([2; 32]);
+        let third = SecretHash::from_bytes([3; 32]);
+        let once = record.change(next()).rotate(second, at(20));
         let previous = once.record().previous().unwrap();
         assert_eq!(previous.hash, *record.secret_hash());
         assert_eq!(previous.grace_until, at(20));
-        let twice = once.record().change(next()).rotate(two, at(30));
-        assert_eq!(twice.record().previous().unwrap().hash, one);
-        assert_eq!(*twice.record().secret_hash(), two);
+        let twice = once.record().change(next()).rotate(third, at(30));
+        assert_eq!(twice.record().previous().unwrap().hash, second);
+        assert_eq!(*twice.record().secret_hash(), third);
     }
 
     #[test]

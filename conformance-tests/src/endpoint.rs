@@ -1,0 +1,153 @@
+//! Where the backend under test is.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Result;
+
+/// The backend that a fixture talks to: a server, or nothing but this process.
+///
+/// Always go through [`Space::route`](crate::Space::route) or
+/// [`Space::route_url`](crate::Space::route_url) to connect, so that the suite can step in between.
+///
+/// ```
+/// use conformance_tests::Endpoint;
+///
+/// let server = Endpoint::parse("redis://127.0.0.1:6379/3")?.described("redis 7.4");
+/// assert_eq!(server.address(), Some("127.0.0.1:6379"));
+/// assert_eq!(server.description(), "redis 7.4 at 127.0.0.1:6379");
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
+#[derive(Clone)]
+pub struct Endpoint {
+    target: Target,
+    version: Option<String>,
+    keep: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+#[derive(Clone)]
+enum Target {
+    InProcess,
+    /// The parts of a URL around `host:port`; both empty for a bare address.
+    Server { before: String, address: String, after: String },
+}
+
+impl Endpoint {
+    /// A backend without a network: memory, files, an embedded database.
+    #[must_use]
+    pub fn in_process() -> Self {
+        Self { target: Target::InProcess, version: None, keep: None }
+    }
+
+    /// The server at `text`: `host:port`, or a URL that names a port.
+    ///
+    /// # Errors
+    ///
+    /// When no host and port can be found in it. The error does not repeat the text, which may hold a
+    /// password.
+    pub fn parse(text: &str) -> Result<Self> {
+        let authority = text.find("://").map_or(0, |scheme| scheme + "://".len());
+        let end = text[authority..].find(['/', '?', '#']).map_or(text.len(), |len| authority + len);
+        let host = text[authority..end].rfind('@').map_or(authority, |at| authority + at + 1);
+        let address = &text[host..end];
+        let port = address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        if !matches!(port, Some(Ok(_))) || address.starts_with(':') {
+            return Err("an endpoint is `host:port`, or a URL that names a port".into());
+        }
+        let target = Target::Server {
+            before: text[..host].to_owned(),
+            address: address.to_owned(),
+            after: text[end..].to_owned(),
+        };
+        Ok(Self { target, version: None, keep: None })
+    }
+
+    /// The server that the environment variable `variable` names; `None` when it is unset or empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::parse`].
+    pub fn env(variable: &str) -> Result<Option<Self>> {
+        match std::env::var(variable) {
+            Ok(text) if !text.is_empty() => Self::parse(&text).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same endpoint with the product and version that really answer there, for the report.
+    #[must_use]
+    pub fn described(self, version: impl Into<String>) -> Self {
+        Self { version: Some(version.into()), ..self }
+    }
+
+    /// The same endpoint, which from now on owns `server`: a process or a container that ends when it
+    /// is dropped.
+    #[must_use]
+    pub fn owning(self, server: impl Any + Send + Sync) -> Self {
+        Self { keep: Some(Arc::new(server)), ..self }
+    }
+
+    /// `host:port`; `None` without a network.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        match &self.target {
+            Target::InProcess => None,
+            Target::Server { address, .. } => Some(address),
+        }
+    }
+
+    /// What answers, and where. Without user name and password.
+    #[must_use]
+    pub fn description(&self) -> String {
+        match (&self.version, self.address()) {
+            (Some(version), Some(address)) => format!("{version} at {address}"),
+            (Some(version), None) => format!("{version} in process"),
+            (None, Some(address)) => format!("a server at {address}"),
+            (None, None) => "in process".to_owned(),
+        }
+    }
+
+    /// The URL with another address in it.
+    pub(crate) fn url_with(&self, address: &str) -> String {
+        match &self.target {
+            Target::InProcess => address.to_owned(),
+            Target::Server { before, after, .. } => format!("{before}{address}{after}"),
+        }
+    }
+}
+
+/// Without user name and password.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({})", self.description())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_found_in_urls_of_all_kinds() {
+        for (text, address) in [
+            ("localhost:6379", "localhost:6379"),
+            ("redis://127.0.0.1:6379", "127.0.0.1:6379"),
+            ("rediss://user:p%40ss@[::1]:7000/3?protocol=resp3", "[::1]:7000"),
+            ("mongodb://db:27017/?replicaSet=rs", "db:27017"),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap();
+            assert_eq!(endpoint.address(), Some(address), "{text}");
+            assert_eq!(endpoint.url_with(address), text);
+        }
+        for text in ["", "redis://host", ":6379", "host:port", "host:99999"] {
+            assert!(Endpoint::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn neither_debug_nor_description_shows_the_password() {
+        let endpoint = Endpoint::parse("redis://user:canary@host:1/0").unwrap();
+        assert!(!format!("{endpoint:?} {}", endpoint.description()).contains("canary"));
+    }
+}

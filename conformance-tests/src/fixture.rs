@@ -1,0 +1,100 @@
+//! The way in that an adapter gives to the suite.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use session_core::{SessionId, SessionStore};
+
+use crate::Result;
+use crate::profile::Profile;
+use crate::space::Space;
+
+/// The way in to an adapter: how to start its backend, and how to open a store on it.
+///
+/// A fixture supplies facts and a way in, never an assertion.
+pub trait Fixture: Send + Sync + Sized + 'static {
+    /// The store under test.
+    type Store: SessionStore;
+
+    /// What the suite has to know about it.
+    const PROFILE: Profile;
+
+    /// Starts the backend, or finds it. Called at most once in a process, and never to list the rules.
+    ///
+    /// What the fixture owns is dropped after the last rule, so a server or container can end in `Drop`.
+    fn start() -> impl Future<Output = Result<Self>> + Send;
+
+    /// Opens a store on the namespace `space`, with connections of its own, as another server would.
+    ///
+    /// Called several times with the same space; the handles must see each other's writes.
+    fn open(&self, space: &Space) -> impl Future<Output = Result<Self::Store>> + Send;
+
+    /// Product and version of the backend that is really in use, for the report.
+    fn backend(&self) -> String {
+        Self::PROFILE.name().to_owned()
+    }
+
+    /// How many records are physically present in the namespace, those that are over included, index
+    /// entries not. `None` when the fixture cannot tell; some rules then look less closely.
+    fn physical_rows(&self, space: &Space) -> impl Future<Output = Result<Option<u64>>> + Send {
+        let _ = space;
+        async { Ok(None) }
+    }
+
+    /// Damages the stored record `id` beneath the adapter, so that no record can be made of it: say, by
+    /// writing a few bytes of rubbish under its key. `None` when the fixture cannot do that, and rule
+    /// X04 does not apply.
+    fn corrupt(
+        &self,
+        space: &Space,
+        id: &SessionId,
+    ) -> impl Future<Output = Result<Option<()>>> + Send {
+        let _ = (space, id);
+        async { Ok(None) }
+    }
+
+    /// The rules that this adapter is known to break, each with a reason. They are run all the same, and
+    /// one that passes is a failure until it is taken off the list.
+    #[must_use]
+    fn known_failures() -> &'static [KnownFailure] {
+        &[]
+    }
+}
+
+/// A rule that an adapter is known to break.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::exhaustive_structs, reason = "written as a literal by authors of adapters")]
+pub struct KnownFailure {
+    /// The number of the rule, say `"X04"`.
+    pub rule: &'static str,
+    /// Why, best with a link.
+    pub because: &'static str,
+}
+
+/// A fixture whose type has been forgotten, so that rules are compiled once and not once per adapter.
+#[async_trait]
+pub(crate) trait AnyFixture: Send + Sync {
+    async fn open(&self, space: &Space) -> Result<Arc<dyn SessionStore>>;
+    async fn physical_rows(&self, space: &Space) -> Result<Option<u64>>;
+    async fn corrupt(&self, space: &Space, id: &SessionId) -> Result<Option<()>>;
+    fn backend(&self) -> String;
+}
+
+#[async_trait]
+impl<F: Fixture> AnyFixture for F {
+    async fn open(&self, space: &Space) -> Result<Arc<dyn SessionStore>> {
+        Ok(Arc::new(Fixture::open(self, space).await?))
+    }
+
+    async fn physical_rows(&self, space: &Space) -> Result<Option<u64>> {
+        Fixture::physical_rows(self, space).await
+    }
+
+    async fn corrupt(&self, space: &Space, id: &SessionId) -> Result<Option<()>> {
+        Fixture::corrupt(self, space, id).await
+    }
+
+    fn backend(&self) -> String {
+        Fixture::backend(self)
+    }
+}

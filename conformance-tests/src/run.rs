@@ -1,0 +1,200 @@
+//! Runs one rule.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use session_core::{Clock, ManualClock, SessionStore};
+use tokio::task::JoinError;
+
+use crate::cx::{Cx, Setting};
+use crate::fixture::{AnyFixture, KnownFailure};
+use crate::profile::Profile;
+use crate::rng::{entropy, mix};
+use crate::rule::{Feature, Rule};
+use crate::space::Space;
+use crate::transcript::Transcript;
+use crate::verdict::{Checked, RuleResult, Stop, Verdict};
+
+/// The optional traits that an adapter claims to have.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "one flag for each optional trait")]
+pub(crate) struct Claims {
+    pub(crate) subject_index: bool,
+    pub(crate) inspect: bool,
+    pub(crate) purge: bool,
+}
+
+impl Claims {
+    fn has(self, feature: Feature) -> bool {
+        match feature {
+            Feature::SubjectIndex => self.subject_index,
+            Feature::Inspect => self.inspect,
+            Feature::Purge => self.purge,
+        }
+    }
+}
+
+/// How hard, how long and with which choices rules are run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) seed: u64,
+    pub(crate) timeout: Duration,
+    pub(crate) effort: u32,
+}
+
+impl Settings {
+    /// Read from `CONFORMANCE_SEED`, `CONFORMANCE_TIMEOUT` and `CONFORMANCE_EFFORT`.
+    pub(crate) fn from_env() -> Self {
+        let number = |name| std::env::var(name).ok().and_then(|text| parse(&text));
+        Self {
+            seed: number("CONFORMANCE_SEED").unwrap_or_else(entropy),
+            timeout: Duration::from_secs(number("CONFORMANCE_TIMEOUT").unwrap_or(60)),
+            effort: number("CONFORMANCE_EFFORT")
+                .and_then(|effort| u32::try_from(effort).ok())
+                .unwrap_or(100),
+        }
+    }
+}
+
+fn parse(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// A started fixture, and everything that is needed to run rules on it.
+pub(crate) struct Runner {
+    pub(crate) fixture: Arc<dyn AnyFixture>,
+    pub(crate) profile: Profile,
+    pub(crate) claims: Claims,
+    pub(crate) known: &'static [KnownFailure],
+    pub(crate) settings: Settings,
+}
+
+impl Runner {
+    pub(crate) fn backend(&self) -> String {
+        self.fixture.backend()
+    }
+
+    /// Runs the rule as a task of its own. Must be called on the runtime of the suite.
+    pub(crate) async fn run(&self, rule: &'static Rule) -> RuleResult {
+        let seed = mix(self.settings.seed, rule.id());
+        let clock = ManualClock::starting_now();
+        let transcript = Arc::new(Transcript::new(clock.now()));
+        let setting = Setting {
+            fixture: Arc::clone(&self.fixture),
+            profile: self.profile,
+            space: Space::new(format!("t_{}_{:08x}", rule.id().to_lowercase(), Cx::nonce())),
+            clock,
+            transcript: Arc::clone(&transcript),
+            seed,
+            effort: self.settings.effort,
+        };
+        let place = setting.space.name().to_owned();
+        let begun = Instant::now();
+        let claims = self.claims;
+        let mut task = tokio::spawn(async move { run(rule, setting, claims).await });
+        let ended = tokio::time::timeout(self.settings.timeout, &mut task).await;
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let report = |message: &str| self.report(rule, seed, &place, &transcript, message);
+        let verdict = match ended {
+            Ok(Ok(Ok(()))) => Verdict::Passed,
+            Ok(Ok(Err(Stop::NotApplicable(reason)))) => Verdict::NotApplicable(reason),
+            Ok(Ok(Err(Stop::Failed(failure)))) => Verdict::Failed(report(&failure.to_string())),
+            Ok(Err(error)) => Verdict::Failed(report(&panic_text(error))),
+            Err(_) => {
+                task.abort();
+                let limit = self.settings.timeout;
+                Verdict::Failed(report(&format!("the rule did not end within {limit:?}")))
+            }
+        };
+        let verdict = self.weigh(rule, verdict);
+        RuleResult { rule, verdict, micros, seed, backend: self.backend() }
+    }
+
+    /// Turns the verdict round for a rule that is known to be broken.
+    fn weigh(&self, rule: &Rule, verdict: Verdict) -> Verdict {
+        let Some(known) = self.known.iter().find(|known| known.rule == rule.id()) else {
+            return verdict;
+        };
+        match verdict {
+            Verdict::Failed(_) => Verdict::KnownFailure(known.because.to_owned()),
+            Verdict::Passed => Verdict::Failed(format!(
+                "rule {} passes: take it off `known_failures()`, where it is listed because: {}",
+                rule.id(),
+                known.because
+            )),
+            other => other,
+        }
+    }
+
+    fn report(
+        &self,
+        rule: &Rule,
+        seed: u64,
+        place: &str,
+        transcript: &Transcript,
+        message: &str,
+    ) -> String {
+        let message = transcript.labelled(message).replace('\n', "\n  ");
+        format!(
+            "rule {id} is broken by {adapter}\n\
+             the contract says: {sentence}\n\n  \
+             {message}\n\n\
+             backend: {backend}\n\
+             namespace, kept: {place}\n\
+             seed: {seed:#x}; CONFORMANCE_SEED={run_seed:#x} makes the same choices again\n\
+             the last calls, times relative to the start of the rule:{transcript}",
+            id = rule.id(),
+            adapter = self.profile.name(),
+            sentence = rule.sentence(),
+            backend = self.backend(),
+            run_seed = self.settings.seed,
+        )
+    }
+}
+
+async fn run(rule: &Rule, setting: Setting, claims: Claims) -> Checked {
+    let cx = Cx::open_first(setting).await?;
+    for handle in cx.both() {
+        check_claims(handle.as_ref(), claims)?;
+    }
+    match rule.needs() {
+        Some(feature) if !claims.has(feature) => {
+            Err(Stop::not_applicable(format!("the adapter does not claim {feature:?}")))
+        }
+        _ => rule.run(&cx).await,
+    }
+}
+
+/// What is claimed must be there, and what is there must be claimed: else it would not be tested.
+fn check_claims(store: &dyn SessionStore, claims: Claims) -> Checked {
+    for (name, method, claimed, there) in [
+        ("SubjectIndex", "subject_index", claims.subject_index, store.subject_index().is_some()),
+        ("Inspect", "inspect", claims.inspect, store.inspect().is_some()),
+        ("Purge", "purge", claims.purge, store.purge().is_some()),
+    ] {
+        match (claimed, there) {
+            (true, false) => {
+                return Err(Stop::failed(format!(
+                    "{name} is claimed, but the store's `{method}()` answers `None`"
+                )));
+            }
+            (false, true) => {
+                return Err(Stop::failed(format!(
+                    "the store's `{method}()` answers `Some`; claim it by `.{method}()` on the suite"
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn panic_text(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else { return "the rule was cancelled".to_owned() };
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("with a value that is no text"))
+}

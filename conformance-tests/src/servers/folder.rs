@@ -1,0 +1,76 @@
+//! Temporary folders that go when their owner goes, also when it is killed.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::port;
+
+/// Waits for the end of the pipe, then removes the folder. A server that is ended at the same moment
+/// may still create a file in it, so the removal is repeated until it succeeds.
+const GUARD: &str = r#"
+while read -r line; do :; done
+tries=0
+until rm -rf -- "$1" 2>/dev/null || [ "$tries" -ge 100 ]; do
+    tries=$((tries + 1))
+    sleep 0.1
+done
+"#;
+
+/// A temporary folder that only this user can read.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    guard: Child,
+}
+
+impl Folder {
+    pub(super) fn create(label: &str) -> io::Result<Self> {
+        let name = format!(
+            "session-tests-{label}-{}-{:016x}",
+            std::process::id(),
+            port::random()
+        );
+        let path = std::env::temp_dir().join(name);
+        private(&mut DirBuilder::new()).create(&path)?;
+        let guard = guard(&path).inspect_err(|_| {
+            // Without a guard there is no folder; the first error is the one to tell.
+            let _ = std::fs::remove_dir(&path);
+        })?;
+        Ok(Self { path, guard })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        // A guard that cannot be waited for has done its work or never will; a drop has no answer.
+        let _ = self.guard.wait();
+    }
+}
+
+fn guard(path: &Path) -> io::Result<Child> {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(GUARD).arg("folder-guard").arg(path);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    super::process::detach(&mut command).spawn()
+}
+
+#[cfg(unix)]
+fn private(builder: &mut DirBuilder) -> &mut DirBuilder {
+    use std::os::unix::fs::DirBuilderExt;
+    builder.mode(0o700)
+}
+
+#[cfg(not(unix))]
+fn private(builder: &mut DirBuilder) -> &mut DirBuilder {
+    builder
+}

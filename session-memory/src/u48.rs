@@ -1,0 +1,22 @@
+//! Numbers in six bytes.
+
+use session_core::Timestamp;
+
+/// A number below 2^48, kept as six bytes in big-endian order, so that it needs no padding beside an id and
+/// compares as a number. Every [`Timestamp`] fits: the year 9999 ends before 2^48 milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct U48([u8; 6]);
+
+impl U48 {
+    /// The lower 48 bits of `number`.
+    pub(crate) const fn new(number: u64) -> Self {
+        let [_, _, a, b, c, d, e, f] = number.to_be_bytes();
+        Self([a, b, c, d, e, f])
+    }
+}
+
+impl From<Timestamp> for U48 {
+    fn from(at: Timestamp) -> Self {
+        Self::new(at.as_millis())
+    }
+}
