@@ -11,6 +11,7 @@ mod rng;
 mod rule;
 mod rules;
 mod run;
+pub mod servers;
 mod space;
 mod suite;
 mod transcript;

@@ -1,1 +1,6 @@
 //! Small programs that show the session store at work. Run `cargo run --example tour`.
+
+/// The code of the front page compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct FrontPage;

@@ -187,8 +187,9 @@ impl Tour {
         Ok(self.sessions.open(cookie.map(TokenText::as_bytes)).await?)
     }
 
-    async fn commit(&self, request: &mut Session) -> Result<CommitOutcome> {
+    async fn commit(&self, request: &mut Session) -> Result {
         let outcome = self.sessions.commit(request).await?;
+        println!("     commit  {outcome:?}");
         match request.token_change() {
             TokenChange::Set(token) => {
                 println!("     cookie  set, for session {}", self.narrator.name(&token.id()));
@@ -196,7 +197,7 @@ impl Tour {
             TokenChange::Remove => println!("     cookie  removed"),
             _ => {}
         }
-        Ok(outcome)
+        Ok(())
     }
 
     fn wait(&self, text: &str, duration: Duration) {

@@ -20,8 +20,9 @@ use crate::value::{ValueError, to_value};
 /// Limits are checked by the commit: 1,024 keys of 1 to 255 bytes, depth 64, and the size of the
 /// payload; see [`LimitExceeded`](crate::LimitExceeded).
 pub struct SessionData {
-    loaded: Content,
-    current: Content,
+    /// What was stored when this request began; shared with `current` until something is changed.
+    loaded: Arc<Content>,
+    current: Arc<Content>,
     changes: Vec<DataChange>,
     unchanged_keys: Vec<String>,
     random: Arc<dyn RandomSource>,
@@ -41,12 +42,12 @@ type Alteration = Arc<dyn Fn(Option<&Value>) -> Result<Value, DataError> + Send 
 
 impl SessionData {
     pub(crate) fn empty(random: Arc<dyn RandomSource>) -> Self {
-        Self::loaded(Content::default(), random)
+        Self::loaded(Arc::default(), random)
     }
 
-    pub(crate) fn loaded(content: Content, random: Arc<dyn RandomSource>) -> Self {
+    pub(crate) fn loaded(content: Arc<Content>, random: Arc<dyn RandomSource>) -> Self {
         Self {
-            current: content.clone(),
+            current: Arc::clone(&content),
             loaded: content,
             changes: Vec::new(),
             unchanged_keys: Vec::new(),
@@ -99,15 +100,16 @@ impl SessionData {
             return;
         }
         self.forget_changes_of(&key);
-        self.current.data.insert(key.clone(), value.clone());
+        self.current_mut().data.insert(key.clone(), value.clone());
         self.changes.push(DataChange::Set(key, value));
     }
 
     /// Removes `key`, and says whether there was a value.
     pub fn remove(&mut self, key: &str) -> bool {
-        if self.current.data.remove(key).is_none() {
+        if !self.contains(key) {
             return false;
         }
+        self.current_mut().data.remove(key);
         self.forget_changes_of(key);
         self.changes.push(DataChange::Remove(key.to_owned()));
         true
@@ -116,7 +118,7 @@ impl SessionData {
     /// Removes every value and every flash message, also those that another request adds before this one
     /// commits.
     pub fn clear(&mut self) {
-        self.current = Content::default();
+        self.current = Arc::default();
         self.changes.clear();
         self.changes.push(DataChange::Clear);
     }
@@ -153,7 +155,7 @@ impl SessionData {
             Ok(to_value(&alteration(value))?)
         });
         let value = alteration(self.current.data.get(&key))?;
-        self.current.data.insert(key.clone(), value);
+        self.current_mut().data.insert(key.clone(), value);
         self.changes.push(DataChange::Alter(key, alteration));
         Ok(())
     }
@@ -198,7 +200,7 @@ impl SessionData {
         let value = to_value(value)?;
         self.random.fill(&mut id)?;
         let flash = Flash { id: u64::from_be_bytes(id), key: key.into(), value };
-        self.current.flash.push(flash.clone());
+        self.current_mut().flash.push(flash.clone());
         self.changes.push(DataChange::AddFlash(flash));
         Ok(())
     }
@@ -213,9 +215,11 @@ impl SessionData {
     pub fn take_flash<T: DeserializeOwned>(&mut self, key: &str) -> Result<Vec<T>, DataError> {
         let of_key = |flash: &&Flash| flash.key == key;
         let values = self.current.flash.iter().filter(of_key);
-        let values = values.map(|flash| from_value(&flash.value)).collect::<Result<_, _>>()?;
-        for flash in self.current.flash.extract_if(.., |flash| flash.key == key) {
-            self.changes.push(DataChange::DropFlash(flash.id));
+        let values: Vec<T> = values.map(|flash| from_value(&flash.value)).collect::<Result<_, _>>()?;
+        if !values.is_empty() {
+            let taken = self.current.flash.iter().filter(of_key);
+            self.changes.extend(taken.map(|flash| DataChange::DropFlash(flash.id)));
+            self.current_mut().flash.retain(|flash| flash.key != key);
         }
         Ok(values)
     }
@@ -252,18 +256,29 @@ impl SessionData {
         });
     }
 
+    fn current_mut(&mut self) -> &mut Content {
+        Arc::make_mut(&mut self.current)
+    }
+
     /// The data as this request wants to see it stored, if nobody else wrote.
-    pub(crate) const fn current(&self) -> &Content {
+    pub(crate) const fn current(&self) -> &Arc<Content> {
         &self.current
+    }
+
+    /// Whether this request asked for keys that nobody else may change.
+    pub(crate) const fn has_required_keys(&self) -> bool {
+        !self.unchanged_keys.is_empty()
+    }
+
+    /// Refuses what another request stored meanwhile, if it changed a key that it may not.
+    pub(crate) fn check_required_keys(&self, content: &Content) -> Result<(), MergeRefused> {
+        let differs = |key: &String| content.data.get(key) != self.loaded.data.get(key);
+        if self.unchanged_keys.iter().any(differs) { Err(MergeRefused::Changed) } else { Ok(()) }
     }
 
     /// Applies this request's changes to what another request stored meanwhile.
     pub(crate) fn merge_onto(&self, mut content: Content) -> Result<Content, MergeRefused> {
-        for key in &self.unchanged_keys {
-            if content.data.get(key) != self.loaded.data.get(key) {
-                return Err(MergeRefused::Changed);
-            }
-        }
+        self.check_required_keys(&content)?;
         for change in &self.changes {
             match change {
                 DataChange::Set(key, value) => {
@@ -285,7 +300,7 @@ impl SessionData {
     }
 
     /// Takes `content` as what is stored now.
-    pub(crate) fn committed(&mut self, content: Content) {
+    pub(crate) fn committed(&mut self, content: Arc<Content>) {
         *self = Self::loaded(content, Arc::clone(&self.random));
     }
 }
@@ -314,7 +329,7 @@ fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, DataError> {
 }
 
 /// Why changes cannot be applied to what another request stored.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum MergeRefused {
     Changed,
     Data(DataError),
@@ -351,11 +366,11 @@ mod tests {
         for (key, value) in pairs {
             data.insert(*key, value).unwrap();
         }
-        data.current
+        Content::clone(&data.current)
     }
 
     fn data_of(content: Content) -> SessionData {
-        SessionData::loaded(content, Arc::new(OsRandom))
+        SessionData::loaded(Arc::new(content), Arc::new(OsRandom))
     }
 
     #[test]
@@ -423,7 +438,7 @@ mod tests {
         let mut other = SessionData::default();
         other.insert("n", "text").unwrap();
         assert!(matches!(
-            data.merge_onto(other.current),
+            data.merge_onto(Content::clone(&other.current)),
             Err(MergeRefused::Data(DataError::WrongType))
         ));
     }
@@ -433,12 +448,13 @@ mod tests {
         let mut first = SessionData::default();
         first.flash("note", "one").unwrap();
         first.flash("other", "stays").unwrap();
-        let mut reader = data_of(first.current.clone());
+        let stored = Content::clone(&first.current);
+        let mut reader = data_of(stored.clone());
         assert_eq!(reader.take_flash::<String>("note").unwrap(), ["one"]);
         assert!(reader.take_flash::<String>("note").unwrap().is_empty());
-        let mut writer = data_of(first.current);
+        let mut writer = data_of(stored);
         writer.flash("note", "two").unwrap();
-        let mut merged = data_of(reader.merge_onto(writer.current).unwrap());
+        let mut merged = data_of(reader.merge_onto(Content::clone(&writer.current)).unwrap());
         assert_eq!(merged.take_flash::<String>("note").unwrap(), ["two"]);
         assert_eq!(merged.take_flash::<String>("other").unwrap(), ["stays"]);
         merged.flash("n", "text").unwrap();

@@ -46,10 +46,7 @@ impl MemoryStoreBuilder {
 
     pub(crate) const fn new() -> Self {
         Self {
-            bounds: Bounds {
-                sessions: Self::DEFAULT_MAX_SESSIONS,
-                bytes: Self::DEFAULT_MAX_BYTES,
-            },
+            bounds: Bounds { sessions: Self::DEFAULT_MAX_SESSIONS, bytes: Self::DEFAULT_MAX_BYTES },
             margin: Self::DEFAULT_MARGIN,
             max_skew: Self::DEFAULT_MAX_SKEW,
         }

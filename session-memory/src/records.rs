@@ -81,7 +81,7 @@ impl Stored {
     pub(crate) fn cost(&self) -> Cost {
         let login = self.login.as_deref().map_or(0, |login| {
             let tag = login.credential_tag.as_ref().map_or(0, |tag| 16 + tag.as_bytes().len());
-            mem::size_of::<Login>() + tag
+            size_of::<Login>() + tag
         });
         let subject = self.subject.as_ref().map_or(0, |subject| 16 + subject.as_bytes().len());
         let bytes = (self.payload.len() + login + subject) as u64;

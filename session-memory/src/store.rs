@@ -59,6 +59,18 @@ impl MemoryStore {
         MemoryStoreBuilder::new()
     }
 
+    /// How many sessions are stored, those included that are over and not yet removed.
+    #[must_use]
+    pub fn stored_sessions(&self) -> u64 {
+        self.engine().usage().sessions()
+    }
+
+    /// About how many bytes they take, with their index entries.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.engine().usage().bytes()
+    }
+
     pub(crate) fn with(bounds: Bounds, margin: Duration) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -84,10 +96,9 @@ impl Default for MemoryStore {
 /// yet removed.
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let usage = self.engine().usage();
         f.debug_struct("MemoryStore")
-            .field("sessions", &usage.sessions())
-            .field("bytes", &usage.bytes())
+            .field("sessions", &self.stored_sessions())
+            .field("bytes", &self.stored_bytes())
             .finish_non_exhaustive()
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Connector {
 /// A connection that many calls share. Dropping the last reference ends its task.
 pub(crate) struct Connection {
     multiplexed: MultiplexedConnection,
-    driver: AbortHandle,
+    _driver: AbortOnDrop,
     /// Set when the driver task has ended: nothing can be sent any more.
     closed: Arc<AtomicBool>,
     /// Set when calls shall not begin on it any more, though some may still be in flight.
@@ -121,7 +121,7 @@ impl Connector {
         if server.is_replica {
             return Err(StoreError::new(StoreErrorKind::ReadOnly, "connect: the server is a replica"));
         }
-        Ok(Connection { multiplexed, driver: driver.keep(), closed, retired: AtomicBool::new(false), server })
+        Ok(Connection { multiplexed, _driver: driver, closed, retired: AtomicBool::new(false), server })
     }
 }
 
@@ -147,12 +147,6 @@ impl Connection {
         if !self.retired.swap(true, Ordering::AcqRel) {
             tracing::warn!(why, "redis connection retired");
         }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
     }
 }
 
@@ -204,16 +198,8 @@ impl Drop for SetOnDrop {
     }
 }
 
-/// Ends a task, unless it is kept.
+/// Ends a task with its owner.
 struct AbortOnDrop(AbortHandle);
-
-impl AbortOnDrop {
-    fn keep(self) -> AbortHandle {
-        let handle = self.0.clone();
-        std::mem::forget(self);
-        handle
-    }
-}
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

@@ -10,12 +10,12 @@ use session_core::{SessionId, StoreError, StoreErrorKind, Subject};
 /// |---|---|
 /// | `<prefix>:s:<16 raw bytes of the id>` | the record, a string |
 /// | `<prefix>:u:<bytes of the subject>` | the index of a subject, a sorted set |
-/// | `<prefix>:w:<16 raw bytes of the id>` | a marker, only with replicas, for seconds |
+/// | `<prefix>:w:<id or subject>` | a marker, only with replicas, for seconds |
 #[derive(Debug, Clone)]
 pub(crate) struct Prefix(Arc<str>);
 
 impl Prefix {
-    pub(crate) const DEFAULT: &'static str = "session";
+    pub(crate) const DEFAULT: &str = "session";
     pub(crate) const MAX_LEN: usize = 63;
 
     /// No colon, so that no prefix continues another; no glob character, since `SCAN` matches by glob; no
@@ -43,8 +43,8 @@ impl Prefix {
         self.key(b":u:", subject.as_bytes())
     }
 
-    pub(crate) fn marker(&self, id: &SessionId) -> Vec<u8> {
-        self.key(b":w:", id.as_bytes())
+    pub(crate) fn marker(&self, name: &[u8]) -> Vec<u8> {
+        self.key(b":w:", name)
     }
 
     /// Matches every record and no key of another kind. The prefix has nothing to escape.
@@ -60,6 +60,12 @@ impl Prefix {
 
     fn key(&self, kind: &[u8], name: &[u8]) -> Vec<u8> {
         [self.0.as_bytes(), kind, name].concat()
+    }
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self(Self::DEFAULT.into())
     }
 }
 
@@ -83,7 +89,7 @@ mod tests {
         let id = SessionId::from_bytes([7; 16]).unwrap();
         assert_eq!(prefix.id_in(&prefix.record(&id)), Some(id));
         assert_eq!(Prefix::new("p.q").unwrap().id_in(&prefix.record(&id)), None);
-        assert_eq!(prefix.id_in(&prefix.marker(&id)), None);
+        assert_eq!(prefix.id_in(&prefix.marker(id.as_bytes())), None);
         assert_eq!(prefix.id_in(b"p:s:short"), None);
         assert_eq!(prefix.id_in(&[b"p:s:".as_slice(), &[0; 16]].concat()), None);
     }

@@ -112,7 +112,7 @@ pub(crate) fn encode(record: &Record) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
     out.extend_from_slice(&length[1..]);
     if let Some(authentication) = record.authentication() {
-        out.extend_from_slice(&six_bytes(authentication.at));
+        push_short_time(&mut out, authentication.at);
         out.push(authentication.level);
     }
     if let Some(tag) = record.credential_tag() {
@@ -120,7 +120,7 @@ pub(crate) fn encode(record: &Record) -> Vec<u8> {
     }
     if let Some(previous) = record.previous() {
         out.extend_from_slice(previous.hash.as_bytes());
-        out.extend_from_slice(&six_bytes(previous.grace_until));
+        push_short_time(&mut out, previous.grace_until);
     }
     out.extend_from_slice(payload);
     out
@@ -275,13 +275,12 @@ impl Reader<'_> {
         if payload_len > MAX_PAYLOAD_LEN {
             return Err(Unreadable::Corrupt);
         }
-        let authentication = match flags & HAS_AUTHENTICATION {
-            0 => None,
-            _ => {
-                let at = self.short_time()?;
-                let [level] = self.array()?;
-                Some(Authentication { at, level })
-            }
+        let authentication = if flags & HAS_AUTHENTICATION == 0 {
+            None
+        } else {
+            let at = self.short_time()?;
+            let [level] = self.array()?;
+            Some(Authentication { at, level })
         };
         Ok((flags, payload_len, authentication))
     }
@@ -297,9 +296,9 @@ impl Reader<'_> {
     }
 
     fn short_time(&mut self) -> Result<Timestamp, Unreadable> {
-        let [a, b, c, d, e, f] = self.array()?;
-        let millis = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
-        Timestamp::from_stored_millis(millis).ok_or(Unreadable::Corrupt)
+        let mut millis = [0; 8];
+        millis[2..].copy_from_slice(&self.array::<6>()?);
+        Timestamp::from_stored_millis(i64::from_be_bytes(millis)).ok_or(Unreadable::Corrupt)
     }
 }
 
@@ -321,9 +320,8 @@ fn push_short(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// The year 9999 fits into 48 bits.
-fn six_bytes(time: Timestamp) -> [u8; 6] {
-    let [_, _, a, b, c, d, e, f] = time.as_millis().to_be_bytes();
-    [a, b, c, d, e, f]
+fn push_short_time(out: &mut Vec<u8>, time: Timestamp) {
+    out.extend_from_slice(&time.as_millis().to_be_bytes()[2..]);
 }
 
 #[cfg(test)]
@@ -413,8 +411,8 @@ mod tests {
                 fuzz_decode(&stored[..length]);
                 assert_eq!(decode_removed(&stored[..length], length), Err(Unreadable::Corrupt));
             }
-            for extra in [&[0][..], &[0; 300_000]] {
-                let longer = [&stored[..], extra].concat();
+            for extra in [1, 300_000] {
+                let longer = [stored.clone(), vec![0; extra]].concat();
                 assert_eq!(decode(id(), longer.clone()), Err(Unreadable::Corrupt));
                 let first = &longer[..longer.len().min(MAX_HEADER_LEN)];
                 assert_eq!(decode_removed(first, longer.len()), Err(Unreadable::Corrupt));

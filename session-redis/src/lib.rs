@@ -1,1 +1,23 @@
+#![doc = include_str!("../README.md")]
 
+mod address;
+mod builder;
+mod check;
+mod connection;
+mod cursor;
+mod error;
+mod index;
+mod inspect;
+mod keys;
+mod layout;
+mod scripts;
+mod shared;
+mod source;
+mod store;
+mod tls;
+
+pub use builder::RedisStoreBuilder;
+pub use check::{CheckReport, Finding, Severity};
+#[doc(hidden)]
+pub use layout::fuzz_decode;
+pub use store::RedisStore;

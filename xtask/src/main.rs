@@ -1,1 +1,51 @@
-fn main(){}
+//! The project's own commands, run as `cargo xtask <command>`.
+
+mod check_deps;
+mod command;
+mod features;
+mod leftovers;
+mod licence;
+mod metadata;
+mod package;
+mod policy;
+mod steps;
+mod test;
+mod tools;
+
+use std::env;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The project's own commands.
+
+cargo xtask test [--no-install] [--memory-only]
+    Installs what the tests need (Debian and Ubuntu; it lists it first), runs all
+    tests and checks, and prints a summary with times and versions.
+    --no-install   install nothing; if something is missing, say what, and fail
+    --memory-only  only what runs without a server (any system)
+
+cargo xtask check-deps
+    Checks dependency directions, banned crates, licences, manifests and the
+    declared Rust versions.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.split_first() {
+        Some((&"test", options)) => test::Options::parse(options).and_then(test::run),
+        Some((&"check-deps", [])) => check_deps::run(),
+        Some((&("help" | "--help" | "-h"), _)) => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => Err(format!("unknown command: {}\n\n{HELP}", arguments.join(" "))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("\nerror: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -93,10 +93,7 @@ impl RedisEndpoint {
         let parts = Parts::parse(url).ok_or_else(|| {
             ServerError::new(
                 ServerErrorKind::Unreachable,
-                format!(
-                    "{} is no URL like {}",
-                    REDIS.url_variable, REDIS.url_example
-                ),
+                format!("{} is no URL like {}", REDIS.url_variable, REDIS.url_example),
             )
         })?;
         let address = format!("{}:{}", parts.host, parts.port);
@@ -110,12 +107,7 @@ impl RedisEndpoint {
                 ),
             )
         })?;
-        Ok(Self {
-            url: url.to_owned(),
-            product,
-            version,
-            source: Source::Environment { address },
-        })
+        Ok(Self { url: url.to_owned(), product, version, source: Source::Environment { address } })
     }
 }
 
@@ -124,14 +116,8 @@ impl fmt::Display for RedisEndpoint {
         match &self.source {
             Source::Started(server) => server.fmt(f),
             Source::Environment { address } => {
-                let Self {
-                    product, version, ..
-                } = self;
-                write!(
-                    f,
-                    "{product} {version} at {address}, named by {}",
-                    REDIS.url_variable
-                )
+                let Self { product, version, .. } = self;
+                write!(f, "{product} {version} at {address}, named by {}", REDIS.url_variable)
             }
         }
     }
@@ -168,9 +154,7 @@ impl Parts {
             let (host, rest) = bracketed.split_once(']')?;
             (host, rest.strip_prefix(':'))
         } else {
-            place
-                .split_once(':')
-                .map_or((place, None), |(host, port)| (host, Some(port)))
+            place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port)))
         };
         if host.is_empty() {
             return None;
@@ -192,26 +176,17 @@ impl Parts {
             return Ok(("Redis".to_owned(), "(version unknown)".to_owned()));
         }
         if !self.password.is_empty() {
-            let user = if self.user.is_empty() {
-                "default"
-            } else {
-                &self.user
-            };
+            let user = if self.user.is_empty() { "default" } else { &self.user };
             accepted(connection.call(&["AUTH", user, &self.password])?)?;
         }
         accepted(connection.call(&["PING"])?)?;
         let info = accepted(connection.call(&["INFO", "server"])?)?;
         let known = |product: &str, version: &str| (product.to_owned(), version.to_owned());
-        Ok(
-            match (
-                field(&info, "valkey_version"),
-                field(&info, "redis_version"),
-            ) {
-                (Some(version), _) => known("Valkey", version),
-                (None, Some(version)) => known("Redis", version),
-                (None, None) => known("Redis", "(version unknown)"),
-            },
-        )
+        Ok(match (field(&info, "valkey_version"), field(&info, "redis_version")) {
+            (Some(version), _) => known("Valkey", version),
+            (None, Some(version)) => known("Redis", version),
+            (None, None) => known("Redis", "(version unknown)"),
+        })
     }
 
     /// Connects to the first address of the host that accepts.

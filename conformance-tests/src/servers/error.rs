@@ -38,10 +38,7 @@ impl ServerError {
     }
 
     pub(super) fn new(kind: ServerErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
+        Self { kind, message: message.into() }
     }
 
     pub(super) fn start(doing: &str, error: &io::Error) -> Self {

@@ -27,11 +27,7 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn create(label: &str) -> io::Result<Self> {
-        let name = format!(
-            "session-tests-{label}-{}-{:016x}",
-            std::process::id(),
-            port::random()
-        );
+        let name = format!("session-tests-{label}-{}-{:016x}", std::process::id(), port::random());
         let path = std::env::temp_dir().join(name);
         private(&mut DirBuilder::new()).create(&path)?;
         let guard = guard(&path).inspect_err(|_| {
@@ -57,10 +53,7 @@ impl Drop for Folder {
 fn guard(path: &Path) -> io::Result<Child> {
     let mut command = Command::new("sh");
     command.arg("-c").arg(GUARD).arg("folder-guard").arg(path);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     super::process::detach(&mut command).spawn()
 }
 

@@ -45,24 +45,13 @@ pub(super) fn program(kind: &Kind, environment: Environment<'_>) -> Result<PathB
             let programs = kind.programs.join(", ");
             not_found(
                 kind,
-                &format!(
-                    "{} is not set, PATH has none of: {programs}",
-                    kind.program_variable
-                ),
+                &format!("{} is not set, PATH has none of: {programs}", kind.program_variable),
             )
         })
 }
 
 fn not_found(kind: &Kind, finding: &str) -> ServerError {
-    let Kind {
-        name,
-        url_variable,
-        url_example,
-        program_variable,
-        debian,
-        homebrew,
-        ..
-    } = kind;
+    let Kind { name, url_variable, url_example, program_variable, debian, homebrew, .. } = kind;
     ServerError::new(
         ServerErrorKind::NotFound,
         format!(
@@ -79,8 +68,7 @@ fn not_found(kind: &Kind, finding: &str) -> ServerError {
 #[cfg(unix)]
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]

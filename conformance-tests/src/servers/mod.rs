@@ -29,6 +29,7 @@ mod resp;
 mod tls;
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 pub use endpoint::RedisEndpoint;

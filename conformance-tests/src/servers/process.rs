@@ -68,10 +68,7 @@ impl Process {
         command.arg("-c").arg(SUPERVISOR).arg("supervisor");
         command.arg(launch.end_signal.to_string()).arg(&launch.log);
         command.arg(&launch.program).args(&launch.args);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut supervisor = detach(&mut command).spawn()?;
         match read_pid(&mut supervisor) {
             Ok(pid) => Ok(Self { supervisor, pid }),
@@ -96,10 +93,7 @@ impl Process {
     /// process id now.
     pub(super) fn signal(&mut self, signal: Signal) -> io::Result<()> {
         if self.has_ended()? {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the server is not running",
-            ));
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the server is not running"));
         }
         // The shell's own `kill`: the program of that name is missing on small systems.
         let status = Command::new("sh")
@@ -112,9 +106,7 @@ impl Process {
         if status.success() || self.has_ended()? {
             return Ok(());
         }
-        Err(io::Error::other(format!(
-            "the signal {signal} could not be sent"
-        )))
+        Err(io::Error::other(format!("the signal {signal} could not be sent")))
     }
 
     /// Waits for the end of the server; `false` if it still runs after `patience`.
@@ -163,13 +155,9 @@ pub(super) fn detach(command: &mut Command) -> &mut Command {
 }
 
 fn read_pid(supervisor: &mut Child) -> io::Result<u32> {
-    let stdout = supervisor
-        .stdout
-        .take()
-        .ok_or_else(|| io::Error::other("no pipe to the shell"))?;
+    let stdout =
+        supervisor.stdout.take().ok_or_else(|| io::Error::other("no pipe to the shell"))?;
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line)?;
-    line.trim()
-        .parse()
-        .map_err(|_| io::Error::other("the shell did not start the server"))
+    line.trim().parse().map_err(|_| io::Error::other("the shell did not start the server"))
 }

@@ -139,12 +139,7 @@ impl RedisServer {
             match home.launch() {
                 Ok(process) => {
                     let process = Mutex::new(Some(process));
-                    return Ok(Self {
-                        process,
-                        home,
-                        product,
-                        version,
-                    });
+                    return Ok(Self { process, home, product, version });
                 }
                 Err(LaunchError::PortTaken) => {}
                 Err(LaunchError::Failed(error)) => return Err(error),
@@ -216,16 +211,11 @@ impl RedisServer {
     /// element. For driving the server into a state without a driver; an error reply is an error.
     pub fn command(&self, words: &[&str]) -> Result<String, ServerError> {
         let doing = || format!("{}: {}", self.home.label(), words.first().unwrap_or(&""));
-        match self
-            .home
-            .connect()
-            .and_then(|mut connection| connection.call(words))
-        {
+        match self.home.connect().and_then(|mut connection| connection.call(words)) {
             Ok(Reply::Text(text)) => Ok(text),
-            Ok(Reply::Error(text)) => Err(ServerError::new(
-                ServerErrorKind::Control,
-                format!("{}: {text}", doing()),
-            )),
+            Ok(Reply::Error(text)) => {
+                Err(ServerError::new(ServerErrorKind::Control, format!("{}: {text}", doing())))
+            }
             Err(error) => Err(ServerError::control(&doing(), &error)),
         }
     }
@@ -289,10 +279,7 @@ impl RedisServer {
             }
             Ok(false) => Err(ServerError::new(
                 ServerErrorKind::Control,
-                format!(
-                    "{} did not end after the signal {signal}",
-                    self.home.label()
-                ),
+                format!("{} did not end after the signal {signal}", self.home.label()),
             )),
             Err(error) => Err(ServerError::control(&self.home.label(), &error)),
         }
@@ -301,9 +288,7 @@ impl RedisServer {
     fn signal(&self, signal: Signal) -> Result<(), ServerError> {
         let mut process = self.lock();
         let running = process.as_mut().ok_or_else(|| self.home.not_running())?;
-        running
-            .signal(signal)
-            .map_err(|error| ServerError::control(&self.home.label(), &error))
+        running.signal(signal).map_err(|error| ServerError::control(&self.home.label(), &error))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Process>> {
@@ -368,14 +353,7 @@ impl Home {
             .then(|| TlsFiles::create(folder.path()))
             .transpose()
             .map_err(|error| ServerError::start("cannot make certificates", &error))?;
-        Ok(Self {
-            program,
-            options,
-            port: 0,
-            tls_port: None,
-            tls_files,
-            folder,
-        })
+        Ok(Self { program, options, port: 0, tls_port: None, tls_files, folder })
     }
 
     /// Chooses free ports and writes the configuration file with them.
@@ -394,11 +372,7 @@ impl Home {
             self.port
         );
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            config,
-            "dir {}",
-            quoted(&self.folder.path().to_string_lossy())
-        );
+        let _ = writeln!(config, "dir {}", quoted(&self.folder.path().to_string_lossy()));
         if let Some(password) = &self.options.password {
             let _ = writeln!(config, "requirepass {}", quoted(password));
         }
@@ -435,13 +409,11 @@ impl Home {
                 Err(error) => error.to_string(),
             };
             if process.has_ended().map_err(failed)? {
-                return Err(
-                    if self.log_since(log_start).contains("Address already in use") {
-                        LaunchError::PortTaken
-                    } else {
-                        self.failed_start("it ended by itself", log_start)
-                    },
-                );
+                return Err(if self.log_since(log_start).contains("Address already in use") {
+                    LaunchError::PortTaken
+                } else {
+                    self.failed_start("it ended by itself", log_start)
+                });
             }
             if Instant::now() >= deadline {
                 return Err(self.failed_start(&finding, log_start));
@@ -486,31 +458,20 @@ impl Home {
 
     fn url(&self, scheme: &str, port: u16) -> String {
         let password = self.options.password.as_deref();
-        let login = password
-            .map(|it| format!(":{}@", percent_encoded(it)))
-            .unwrap_or_default();
+        let login = password.map(|it| format!(":{}@", percent_encoded(it))).unwrap_or_default();
         format!("{scheme}://{login}127.0.0.1:{port}")
     }
 
     fn label(&self) -> String {
-        format!(
-            "the Redis server on port {}",
-            self.tls_port.unwrap_or(self.port)
-        )
+        format!("the Redis server on port {}", self.tls_port.unwrap_or(self.port))
     }
 
     fn not_running(&self) -> ServerError {
-        ServerError::new(
-            ServerErrorKind::Control,
-            format!("{} is not running", self.label()),
-        )
+        ServerError::new(ServerErrorKind::Control, format!("{} is not running", self.label()))
     }
 
     fn port_taken(&self) -> ServerError {
-        let message = format!(
-            "{} cannot start: another process has the port",
-            self.label()
-        );
+        let message = format!("{} cannot start: another process has the port", self.label());
         ServerError::new(ServerErrorKind::Start, message)
     }
 
@@ -521,9 +482,8 @@ impl Home {
         let program = self.program.display();
         let mut message = format!("{program} does not become ready: {finding}\n  {tail}");
         if let Some(password) = self.options.password.as_deref().filter(|it| !it.is_empty()) {
-            message = message
-                .replace(password, "(password)")
-                .replace(&quoted(password), "(password)");
+            message =
+                message.replace(password, "(password)").replace(&quoted(password), "(password)");
         }
         LaunchError::Failed(ServerError::new(ServerErrorKind::Start, message))
     }
@@ -548,18 +508,11 @@ impl Home {
 
 /// The value of a line `name:value` in the reply of `INFO`.
 pub(super) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
-    info.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-        .map(str::trim)
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 fn unsupported() -> ServerError {
-    let Kind {
-        name,
-        url_variable,
-        url_example,
-        ..
-    } = REDIS;
+    let Kind { name, url_variable, url_example, .. } = REDIS;
     ServerError::new(
         ServerErrorKind::Unsupported,
         format!(
@@ -578,17 +531,12 @@ fn program_version(program: &Path) -> Result<(String, String), ServerError> {
         .map_err(|error| ServerError::start(&program.display().to_string(), &error))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let product = text.split_whitespace().next();
-    let version = text
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix("v="));
+    let version = text.split_whitespace().find_map(|word| word.strip_prefix("v="));
     match (product, version) {
         (Some(product), Some(version)) => Ok((product.to_owned(), version.to_owned())),
         _ => Err(ServerError::new(
             ServerErrorKind::Start,
-            format!(
-                "{} --version does not answer like a Redis server",
-                program.display()
-            ),
+            format!("{} --version does not answer like a Redis server", program.display()),
         )),
     }
 }

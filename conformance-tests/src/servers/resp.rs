@@ -78,10 +78,7 @@ impl Connection {
 }
 
 fn length(text: &str) -> io::Result<usize> {
-    text.parse()
-        .ok()
-        .filter(|length| *length <= LONGEST)
-        .ok_or_else(garbled)
+    text.parse().ok().filter(|length| *length <= LONGEST).ok_or_else(garbled)
 }
 
 fn garbled() -> io::Error {

@@ -21,10 +21,7 @@ const HOLD: &str = "SESSION_TEST_HOLD_SERVER";
 fn a_started_server_answers_and_says_what_it_is() {
     let server = RedisServer::start(RedisOptions::new()).unwrap();
     assert_eq!(server.command(&["PING"]).unwrap(), "PONG");
-    assert!(
-        server.version().starts_with(|it: char| it.is_ascii_digit()),
-        "{server:?}"
-    );
+    assert!(server.version().starts_with(|it: char| it.is_ascii_digit()), "{server:?}");
     assert!(server.to_string().contains(server.version()));
     assert_eq!(server.url(), format!("redis://127.0.0.1:{}", server.port()));
     let pid = server.pid().unwrap();
@@ -42,9 +39,7 @@ fn nothing_is_left_after_sigkill() {
     let module = module_path!().split_once("::").unwrap().1;
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture"])
-        .arg(format!(
-            "{module}::a_started_server_answers_and_says_what_it_is"
-        ))
+        .arg(format!("{module}::a_started_server_answers_and_says_what_it_is"))
         .env(HOLD, "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -98,17 +93,11 @@ fn a_paused_server_is_silent_until_it_is_resumed() {
     let server = RedisServer::start(RedisOptions::new()).unwrap();
     let address = ([127, 0, 0, 1], server.port()).into();
     let mut connection = Connection::open(address, Duration::from_millis(300)).unwrap();
-    assert_eq!(
-        connection.call(&["PING"]).unwrap(),
-        Reply::Text("PONG".to_owned())
-    );
+    assert_eq!(connection.call(&["PING"]).unwrap(), Reply::Text("PONG".to_owned()));
 
     server.pause().unwrap();
     let error = connection.call(&["PING"]).unwrap_err();
-    assert!(matches!(
-        error.kind(),
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-    ));
+    assert!(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut));
 
     server.resume().unwrap();
     assert_eq!(server.command(&["PING"]).unwrap(), "PONG");
@@ -116,9 +105,7 @@ fn a_paused_server_is_silent_until_it_is_resumed() {
 
 #[test]
 fn a_killed_server_comes_back_on_its_port_with_its_folder() {
-    let options = RedisOptions::new()
-        .config("appendonly", "yes")
-        .config("appendfsync", "always");
+    let options = RedisOptions::new().config("appendonly", "yes").config("appendfsync", "always");
     let server = RedisServer::start(options).unwrap();
     let (url, first) = (server.url(), server.pid().unwrap());
     server.command(&["SET", "kept", "yes"]).unwrap();
@@ -173,13 +160,7 @@ fn a_server_that_loads_or_asks_for_a_password_counts_as_answering_when_asked() {
     let error = RedisServer::start(locked.clone()).unwrap_err();
     assert!(error.to_string().contains("NOAUTH"), "{error}");
     let server = RedisServer::start(locked.ready_when(Readiness::Answering)).unwrap();
-    assert!(
-        server
-            .command(&["PING"])
-            .unwrap_err()
-            .to_string()
-            .contains("NOAUTH")
-    );
+    assert!(server.command(&["PING"]).unwrap_err().to_string().contains("NOAUTH"));
 }
 
 const FILL: &str = "for i = 1, 10000 do redis.call('SET', 'key:' .. i, 'value ' .. i) end";
@@ -188,11 +169,7 @@ const FILL: &str = "for i = 1, 10000 do redis.call('SET', 'key:' .. i, 'value ' 
 fn the_password_is_in_the_url_and_nowhere_else() {
     let password = "p@ss \"w/ö:rd%";
     let server = RedisServer::start(RedisOptions::new().password(password)).unwrap();
-    assert!(
-        server
-            .url()
-            .contains("://:p%40ss%20%22w%2F%C3%B6%3Ard%25@127.0.0.1:")
-    );
+    assert!(server.url().contains("://:p%40ss%20%22w%2F%C3%B6%3Ard%25@127.0.0.1:"));
     assert_eq!(server.command(&["PING"]).unwrap(), "PONG");
     assert!(!format!("{server:?} {server}").contains("p@ss"));
 
@@ -201,9 +178,7 @@ fn the_password_is_in_the_url_and_nowhere_else() {
     assert_eq!(endpoint.version(), server.version());
     assert!(!format!("{endpoint:?} {endpoint}").contains("ss%20"));
 
-    let broken = RedisOptions::new()
-        .password("hunter2")
-        .config("maxmemory", "hunter2");
+    let broken = RedisOptions::new().password("hunter2").config("maxmemory", "hunter2");
     let error = RedisServer::start(broken).unwrap_err();
     assert_eq!(error.kind(), ServerErrorKind::Start);
     assert!(!error.to_string().contains("hunter2"), "{error}");
@@ -212,20 +187,10 @@ fn the_password_is_in_the_url_and_nowhere_else() {
 #[test]
 fn tls_is_served_with_a_certificate_of_its_own_authority() {
     let server = RedisServer::start(RedisOptions::new().tls()).unwrap();
-    assert!(
-        server.url().starts_with("rediss://127.0.0.1:"),
-        "{}",
-        server.url()
-    );
+    assert!(server.url().starts_with("rediss://127.0.0.1:"), "{}", server.url());
     assert!(server.plain_url().starts_with("redis://127.0.0.1:"));
     let output = Command::new("openssl")
-        .args([
-            "s_client",
-            "-verify_return_error",
-            "-verify_ip",
-            "127.0.0.1",
-            "-CAfile",
-        ])
+        .args(["s_client", "-verify_return_error", "-verify_ip", "127.0.0.1", "-CAfile"])
         .arg(server.tls_files().unwrap().authority())
         .arg("-connect")
         .arg(format!("127.0.0.1:{}", server.port()))
@@ -248,10 +213,7 @@ fn a_url_from_the_environment_wins_and_is_not_touched() {
     let theirs = RedisServer::start(RedisOptions::new()).unwrap();
     theirs.command(&["SET", "mine", "kept"]).unwrap();
     let url = theirs.url() + "/0";
-    let variables = [
-        ("SESSION_TEST_REDIS_URL", url.as_str()),
-        ("PATH", "/nowhere"),
-    ];
+    let variables = [("SESSION_TEST_REDIS_URL", url.as_str()), ("PATH", "/nowhere")];
 
     let endpoint = RedisEndpoint::provide(&with(&variables)).unwrap();
     assert_eq!(endpoint.url(), url);
@@ -268,25 +230,13 @@ fn a_url_from_the_environment_wins_and_is_not_touched() {
 fn a_url_that_leads_nowhere_is_an_error_and_never_a_start() {
     let free = port::free().unwrap();
     let url = format!("redis://user:hunter2@127.0.0.1:{free}");
-    let variables = [
-        ("SESSION_TEST_REDIS_URL", url.as_str()),
-        ("PATH", &real_path()),
-    ];
+    let variables = [("SESSION_TEST_REDIS_URL", url.as_str()), ("PATH", &real_path())];
     let error = RedisEndpoint::provide(&with(&variables)).unwrap_err();
     assert_eq!(error.kind(), ServerErrorKind::Unreachable);
-    assert!(
-        error.to_string().contains(&format!("127.0.0.1:{free}")),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&format!("127.0.0.1:{free}")), "{error}");
     assert!(!error.to_string().contains("hunter2"));
 
-    for url in [
-        "127.0.0.1:6379",
-        "http://host",
-        "redis://",
-        "redis://host:port",
-        "redis://%zz@h",
-    ] {
+    for url in ["127.0.0.1:6379", "http://host", "redis://", "redis://host:port", "redis://%zz@h"] {
         let error = RedisEndpoint::provide(&with(&[("SESSION_TEST_REDIS_URL", url)])).unwrap_err();
         assert_eq!(error.kind(), ServerErrorKind::Unreachable, "{url}");
         assert!(error.to_string().contains("no URL like"), "{error}");
@@ -303,12 +253,7 @@ fn an_ipv6_url_is_understood() {
     } else {
         let url = format!("redis://[::1]:{}", server.port());
         let error = RedisEndpoint::provide(&with(&[("SESSION_TEST_REDIS_URL", &url)])).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains(&format!("::1:{}", server.port())),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("::1:{}", server.port())), "{error}");
     }
 }
 
@@ -332,29 +277,14 @@ fn a_missing_program_is_an_error_that_says_what_to_do() {
 #[test]
 fn a_named_program_is_used_or_refused_but_not_replaced() {
     let path = real_path();
-    let variables = [
-        ("SESSION_TEST_REDIS_SERVER", "/no/such/redis"),
-        ("PATH", &path),
-    ];
+    let variables = [("SESSION_TEST_REDIS_SERVER", "/no/such/redis"), ("PATH", &path)];
     let error = RedisEndpoint::provide(&with(&variables)).unwrap_err();
     assert_eq!(error.kind(), ServerErrorKind::NotFound);
-    assert!(
-        error.to_string().contains("/no/such/redis is no program"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("/no/such/redis is no program"), "{error}");
 
     let found = RedisEndpoint::provide(&with(&[("PATH", &path)])).unwrap();
-    let program = found
-        .server()
-        .unwrap()
-        .program()
-        .to_str()
-        .unwrap()
-        .to_owned();
-    let variables = [
-        ("SESSION_TEST_REDIS_SERVER", program.as_str()),
-        ("PATH", "/nowhere"),
-    ];
+    let program = found.server().unwrap().program().to_str().unwrap().to_owned();
+    let variables = [("SESSION_TEST_REDIS_SERVER", program.as_str()), ("PATH", "/nowhere")];
     let named = RedisEndpoint::provide(&with(&variables)).unwrap();
     assert_eq!(named.server().unwrap().program(), Path::new(&program));
 }
@@ -362,24 +292,15 @@ fn a_named_program_is_used_or_refused_but_not_replaced() {
 #[test]
 fn the_shared_endpoint_is_one_for_all() {
     let first = RedisEndpoint::shared().unwrap();
-    let second = thread::spawn(|| RedisEndpoint::shared().unwrap())
-        .join()
-        .unwrap();
+    let second = thread::spawn(|| RedisEndpoint::shared().unwrap()).join().unwrap();
     assert!(std::ptr::eq(first, second));
 }
 
 /// An environment of exactly these variables.
 fn with(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<OsString> + use<> {
-    let variables: Vec<(String, OsString)> = variables
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
-        .collect();
-    move |wanted| {
-        variables
-            .iter()
-            .find(|(name, _)| name == wanted)
-            .map(|(_, value)| value.clone())
-    }
+    let variables: Vec<(String, OsString)> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+    move |wanted| variables.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
 }
 
 fn real_path() -> String {

@@ -59,10 +59,7 @@ impl TlsFiles {
                  -keyout authority.key -out authority.crt"
             ),
         )?;
-        openssl(
-            folder,
-            &format!("{new_key} -keyout server.key -out server.csr"),
-        )?;
+        openssl(folder, &format!("{new_key} -keyout server.key -out server.csr"))?;
         openssl(
             folder,
             "x509 -req -in server.csr -days 30 -CA authority.crt -CAkey authority.key \

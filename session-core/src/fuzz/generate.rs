@@ -97,9 +97,32 @@ impl Generator {
 
     fn text(&mut self) -> String {
         let pieces = [
-            "", "a", "user", "role", "\0", ".", "$", "$gt", "__proto__", "\"", "\\", "/", "\u{7f}",
-            "\u{80}", "é", "\u{2028}", "\u{fffd}", "\u{1F600}", "\n", "\u{1b}", "data", "flash",
-            "$serde_json::private::Number", "$serde_json::private::RawValue", "1.5", "-0",
+            "",
+            "a",
+            "user",
+            "role",
+            "\0",
+            ".",
+            "$",
+            "$gt",
+            "__proto__",
+            "\"",
+            "\\",
+            "/",
+            "\u{7f}",
+            "\u{80}",
+            "é",
+            "\u{2028}",
+            "\u{fffd}",
+            "\u{1F600}",
+            "\n",
+            "\u{1b}",
+            "data",
+            "flash",
+            "$serde_json::private::Number",
+            "$serde_json::private::RawValue",
+            "1.5",
+            "-0",
         ];
         (0..self.below(3)).map(|_| self.pick(&pieces)).collect()
     }

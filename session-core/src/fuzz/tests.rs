@@ -4,8 +4,8 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::generate::Generator;
 use super::{CODECS, payload, token};
-use crate::payload::encode;
 use crate::MAX_PAYLOAD_LEN;
+use crate::payload::encode;
 
 /// Leaves most mutations of a payload to its body.
 const PAYLOAD_HEADER: usize = 5;
@@ -75,12 +75,7 @@ fn any_bytes_of_a_store_are_content_or_refused() {
     run(&corpus, PAYLOAD_HEADER, &mut generator, payload);
 }
 
-fn run(
-    corpus: &[Vec<u8>],
-    header: usize,
-    generator: &mut Generator,
-    accepts: fn(&[u8]) -> bool,
-) {
+fn run(corpus: &[Vec<u8>], header: usize, generator: &mut Generator, accepts: fn(&[u8]) -> bool) {
     let runs = std::env::var("FUZZ_RUNS").map_or(1_000_000, |runs| runs.parse().unwrap());
     let mut accepted = 0_u32;
     let mut input = Shown(Vec::new());

@@ -138,8 +138,22 @@ mod round_trip {
     #[test]
     fn keys_that_mean_something_elsewhere() {
         for key in [
-            "\0", "a\0b", ".", "a.b", "$", "$gt", "__proto__", "constructor", "data", "flash", " ",
-            "\u{feff}", "é", "e\u{301}", "\u{1F600}", "$serde_json::private::Number",
+            "\0",
+            "a\0b",
+            ".",
+            "a.b",
+            "$",
+            "$gt",
+            "__proto__",
+            "constructor",
+            "data",
+            "flash",
+            " ",
+            "\u{feff}",
+            "é",
+            "e\u{301}",
+            "\u{1F600}",
+            "$serde_json::private::Number",
             "$serde_json::private::RawValue",
         ] {
             let mut content = session(json!({key: {key: "1.5"}, "other": [key]}));
@@ -276,7 +290,8 @@ mod limits {
 
     #[test]
     fn a_longer_payload_is_refused_before_it_is_read() {
-        let mut payload = encode(&session(json!(1)), Codec::Json, MAX_PAYLOAD_LEN).unwrap().to_vec();
+        let mut payload =
+            encode(&session(json!(1)), Codec::Json, MAX_PAYLOAD_LEN).unwrap().to_vec();
         let closing = payload.split_off(payload.len() - 2);
         payload.resize(MAX_PAYLOAD_LEN - closing.len(), b' ');
         payload.extend_from_slice(&closing);
@@ -539,7 +554,10 @@ mod message_pack {
             ("bin as flash", b"\x82\xA4data\x80\xA5flash\xC4\x01a"),
             ("bin as message", b"\x82\xA4data\x80\xA5flash\x91\xC4\x03abc"),
             ("bin as id", b"\x82\xA4data\x80\xA5flash\x91\x93\xC4\x100000000000000001\xA1k\x01"),
-            ("a fourth part", b"\x82\xA4data\x80\xA5flash\x91\x94\xB00000000000000001\xA1k\x01\x01"),
+            (
+                "a fourth part",
+                b"\x82\xA4data\x80\xA5flash\x91\x94\xB00000000000000001\xA1k\x01\x01",
+            ),
             ("the word for a number", b"\x81\xA4data\x81\xBC$serde_json::private::Number\xA1"),
         ] {
             assert!(is_corrupt(&body(bytes)), "{name}");

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{ConflictPolicy, Sessions};
@@ -50,7 +51,7 @@ enum Written {
 
 struct Stored {
     record: Record,
-    content: Content,
+    content: Arc<Content>,
     /// Whether the request's own secret was rotated by another request meanwhile.
     in_grace: bool,
 }
@@ -75,7 +76,7 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
             State::Gone(outcome) => Ok(*outcome),
             State::Unsettled => Err(SessionError::NotCurrent),
             State::New if session.data.is_changed() && !session.data.is_empty() => {
-                let content = session.data.current().clone();
+                let content = Arc::clone(session.data.current());
                 let (record, token) = self.create(&content, None).await?;
                 session.data.committed(content);
                 session.issued(record, token);
@@ -148,13 +149,12 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
         let started = Instant::now();
         let id = *live.record.id();
         let mut record = live.record.clone();
-        let mut content = data.current().clone();
+        let mut content = Arc::clone(data.current());
         let mut in_grace = live.in_grace;
         for merges in 0..=MERGES {
             let now = self.now();
             if let Purpose::Secure(_, Step::LogIn { kept: Kept::Keys(keys), .. }) = purpose {
-                content.data.retain(|key, _| keys.contains(key));
-                content.flash.clear();
+                content = Arc::new(content.only(keys));
             }
             let change = self.change(&record, &content, purpose, in_grace, now)?;
             match self.update(&change, now).await? {
@@ -184,12 +184,13 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
             if fresh.subject() != live.record.subject() {
                 return Ok(refused(&id, CommitOutcome::Superseded));
             }
-            content = match self.config.conflict {
-                ConflictPolicy::Overwrite => data.current().clone(),
-                ConflictPolicy::Merge | ConflictPolicy::Reject => {
-                    merge(data, Self::content(&fresh)?, &id)?
-                }
-            };
+            if self.config.conflict != ConflictPolicy::Overwrite {
+                let merged = data.merge_onto(Self::content(&fresh)?);
+                content = Arc::new(merged.map_err(|error| merge_error(error, &id))?);
+            } else if data.has_required_keys() {
+                data.check_required_keys(&Self::content(&fresh)?)
+                    .map_err(|error| merge_error(error, &id))?;
+            }
             record = fresh;
         }
         Event::Conflict.emit(Some(&id));
@@ -312,18 +313,14 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
     }
 }
 
-fn merge(
-    data: &SessionData,
-    fresh: Content,
-    id: &SessionId,
-) -> Result<Content, SessionError> {
-    data.merge_onto(fresh).map_err(|refused| match refused {
+fn merge_error(refused: MergeRefused, id: &SessionId) -> SessionError {
+    match refused {
         MergeRefused::Changed => {
             Event::Conflict.emit(Some(id));
             SessionError::Conflict
         }
         MergeRefused::Data(error) => SessionError::Data(error),
-    })
+    }
 }
 
 fn refused(id: &SessionId, outcome: CommitOutcome) -> Written {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::Sessions;
 use super::commit::{Kept, Purpose, Step};
 use super::create::NewUser;
@@ -103,18 +105,22 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
         &self,
         session: &mut Session,
         login: &Login,
-    ) -> Result<Option<Content>, SessionError> {
+    ) -> Result<Option<Arc<Content>>, SessionError> {
         let again = session.subject().is_some();
         let live = match &session.state {
             State::Live(live) => live,
-            State::New => return Ok(Some(kept(session.data.current(), &login.kept_keys))),
-            State::Gone(_) => return Ok(Some(Content::default())),
+            State::New => return Ok(Some(Arc::new(session.data.current().only(&login.kept_keys)))),
+            State::Gone(_) => return Ok(Some(Arc::default())),
             State::Unsettled => return Err(SessionError::NotCurrent),
         };
         if live.in_grace {
             // Another request rotated the secret: this one may not do it again.
             let content = session.data.current();
-            return Ok(Some(if again { content.clone() } else { kept(content, &login.kept_keys) }));
+            return Ok(Some(if again {
+                Arc::clone(content)
+            } else {
+                Arc::new(content.only(&login.kept_keys))
+            }));
         }
         let step = Step::LogIn {
             subject: login.subject.clone(),
@@ -124,7 +130,7 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
         };
         let token = self.next_token(live)?;
         match self.write_session(session, Purpose::Secure(token, step)).await? {
-            CommitOutcome::Superseded | CommitOutcome::Missing => Ok(Some(Content::default())),
+            CommitOutcome::Superseded | CommitOutcome::Missing => Ok(Some(Arc::default())),
             CommitOutcome::Saved | CommitOutcome::Unchanged => Ok(None),
         }
     }
@@ -133,7 +139,7 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
         &self,
         session: &mut Session,
         login: Login,
-        content: Content,
+        content: Arc<Content>,
     ) -> Result<(), SessionError> {
         let user = NewUser {
             subject: login.subject,
@@ -198,14 +204,4 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
             }
         }
     }
-}
-
-fn kept(content: &Content, keys: &[String]) -> Content {
-    let mut kept = Content::default();
-    for (key, value) in &content.data {
-        if keys.contains(key) {
-            kept.data.insert(key.clone(), value.clone());
-        }
-    }
-    kept
 }

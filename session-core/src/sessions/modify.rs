@@ -44,7 +44,7 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
                 return Ok(CommitOutcome::Superseded);
             }
             let random = Arc::clone(&self.config.random);
-            let mut data = SessionData::loaded(Self::content(&record)?, random);
+            let mut data = SessionData::loaded(Arc::new(Self::content(&record)?), random);
             change(&mut data)?;
             if !data.is_changed() {
                 return Ok(CommitOutcome::Unchanged);

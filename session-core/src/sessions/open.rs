@@ -94,7 +94,7 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
         match payload::decode(record.payload()) {
             Ok(content) => {
                 let in_grace = standing == Standing::InGrace;
-                let data = SessionData::loaded(content, Arc::clone(&self.config.random));
+                let data = SessionData::loaded(Arc::new(content), Arc::clone(&self.config.random));
                 Ok(Session::live(Live { record, token, in_grace }, data))
             }
             Err(DecodeError::Corrupt) => Ok(self.corrupt(&id)),

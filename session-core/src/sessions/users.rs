@@ -29,7 +29,11 @@ impl<S: SessionStore + ?Sized> Sessions<S, Indexed> {
     ///
     /// As [`list`](Sessions::list). The session may then still be live.
     pub async fn destroy_one(&self, subject: &Subject, id: &SessionId) -> Result<bool, SessionError> {
-        let destroyed = self.index_of(subject)?.delete_one(subject, id, self.now()).await?;
+        let destroyed = self
+            .index_of(subject)?
+            .delete_one(subject, id, self.now())
+            .await
+            .inspect_err(|error| Event::StoreFailed.emit_error(Some(id), error))?;
         if destroyed {
             Event::Destroyed.emit(Some(id));
         }
@@ -57,7 +61,10 @@ impl<S: SessionStore + ?Sized> Sessions<S, Indexed> {
             Some(session) => Some(self.renew(session, subject).await?),
             None => None,
         };
-        let destroyed = index.delete_all(subject, kept.as_ref(), self.now()).await?;
+        let destroyed = index
+            .delete_all(subject, kept.as_ref(), self.now())
+            .await
+            .inspect_err(|error| Event::StoreFailed.emit_error(kept.as_ref(), error))?;
         Event::SubjectDestroyed.emit(kept.as_ref());
         Ok(destroyed)
     }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::json;
@@ -19,6 +19,26 @@ struct Id(u8);
 #[derive(Serialize)]
 struct Chain(Option<Box<Self>>);
 
+/// A value inside so many arrays.
+struct Wrapped<'a, T>(usize, &'a T);
+
+impl<T: Serialize> Serialize for Wrapped<'_, T> {
+    fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self(0, value) => value.serialize(serializer),
+            Self(arrays, value) => serializer.collect_seq([Self(arrays - 1, value)]),
+        }
+    }
+}
+
+struct FloatKey;
+
+impl Serialize for FloatKey {
+    fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(1.5, 'a')])
+    }
+}
+
 struct Pairs(Vec<(&'static str, u8)>);
 
 impl Serialize for Pairs {
@@ -33,7 +53,10 @@ fn what_json_can_hold_is_converted_as_usual() {
     let mut pairs = BTreeMap::new();
     pairs.insert("a", 1);
     assert_eq!(to_value(&pairs), Ok(json!({"a": 1})));
-    assert_eq!(to_value(&(1_i8, -2_i64, "x", 'y', true, ())), Ok(json!([1, -2, "x", "y", true, null])));
+    assert_eq!(
+        to_value(&(1_i8, -2_i64, "x", 'y', true, ())),
+        Ok(json!([1, -2, "x", "y", true, null]))
+    );
     assert_eq!(to_value(&[Some(1.5_f32), None]), Ok(json!([1.5, null])));
     assert_eq!(
         to_value(&[Shape::Point, Shape::Circle(1), Shape::Line(1, 2), Shape::Square { side: 3 }]),
@@ -84,6 +107,7 @@ fn keys_become_strings_or_are_refused() {
     assert_eq!(to_value(&BTreeMap::from([(Id(1), 'a')])), Ok(json!({"1": "a"})));
     assert_eq!(to_value(&BTreeMap::from([((), 'a')])), Err(ValueError::KeyNotString));
     assert_eq!(to_value(&BTreeMap::from([([1], 'a')])), Err(ValueError::KeyNotString));
+    assert_eq!(to_value(&FloatKey), Err(ValueError::KeyNotString));
     let too_large = BTreeMap::from([(i128::MAX, 'a')]);
     assert_eq!(to_value(&too_large), Err(ValueError::NumberOutOfRange));
 }
@@ -99,12 +123,16 @@ fn depth_is_limited() {
     let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
     assert_eq!(to_value(&nested(MAX_DEPTH)), Ok(nested(MAX_DEPTH)));
     assert_eq!(to_value(&nested(MAX_DEPTH + 1)), Err(ValueError::TooDeep));
-    let mut variants = to_value(&Shape::Line(1, 2)).unwrap();
-    for _ in 0..MAX_DEPTH - 2 {
-        variants = json!({"a": variants});
+    for (shape, containers) in [
+        (Shape::Point, 0),
+        (Shape::Circle(1), 1),
+        (Shape::Line(1, 2), 2),
+        (Shape::Square { side: 3 }, 2),
+    ] {
+        assert!(to_value(&Wrapped(MAX_DEPTH - containers, &shape)).is_ok());
+        let too_deep = to_value(&Wrapped(MAX_DEPTH - containers + 1, &shape));
+        assert_eq!(too_deep, Err(ValueError::TooDeep), "{containers}");
     }
-    assert_eq!(to_value(&variants), Ok(variants.clone()));
-    assert_eq!(to_value(&[variants]), Err(ValueError::TooDeep));
 }
 
 #[test]
@@ -126,7 +154,7 @@ fn errors_say_nothing_of_the_value() {
             Err(ser::Error::custom("the password is hunter2"))
         }
     }
-    let error = to_value(&HashMap::from([("key", Refusing)])).unwrap_err();
+    let error = to_value(&[Refusing]).unwrap_err();
     assert_eq!(error, ValueError::Custom);
     assert!(!format!("{error} {error:?}").contains("hunter2"));
 }

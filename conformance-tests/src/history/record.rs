@@ -1,0 +1,159 @@
+//! Writes down what clients do to one session.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use session_core::{
+    Change, Record, Revision, SessionId, SessionStore, StoreError, Timestamp,
+};
+
+use super::Operation;
+use super::model::{Answer, Call, Write};
+use crate::fresh::differences;
+
+/// The content that a loaded record has when nobody wrote it like this.
+const PHANTOM: u32 = u32::MAX;
+
+/// The history of one session, written down by all its clients.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    events: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    operations: Vec<Operation>,
+    written: HashMap<Revision, (u32, Record)>,
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { events: AtomicU64::new(0), inner: Mutex::default() })
+    }
+
+    /// What has been written down.
+    pub(crate) fn history(&self) -> Vec<Operation> {
+        self.lock().operations.clone()
+    }
+
+    pub(crate) async fn create(
+        &self,
+        client: usize,
+        store: &dyn SessionStore,
+        record: &Record,
+        now: Timestamp,
+    ) -> Result<Option<Answer>, StoreError> {
+        let call = Call::Create { write: self.written(record), now: now.as_millis() };
+        self.note(client, call, async { store.create(record, now).await.map(Answer::Create) }).await
+    }
+
+    /// Answers with the record, if there was one.
+    pub(crate) async fn load(
+        &self,
+        client: usize,
+        store: &dyn SessionStore,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Record>, StoreError> {
+        let mut found = None;
+        let call = Call::Load { now: now.as_millis() };
+        self.note(client, call, async {
+            found = store.load(id, now).await?;
+            Ok(Answer::Load(found.as_ref().map(|record| self.seen(record))))
+        })
+        .await?;
+        Ok(found)
+    }
+
+    pub(crate) async fn update(
+        &self,
+        client: usize,
+        store: &dyn SessionStore,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Option<Answer>, StoreError> {
+        let expected = self.lock().written.get(&change.expected()).map_or(PHANTOM, |(n, _)| *n);
+        let write = self.written(change.record());
+        let call = Call::Update { expected, write, now: now.as_millis() };
+        self.note(client, call, async { store.update(change, now).await.map(Answer::Update) }).await
+    }
+
+    pub(crate) async fn touch(
+        &self,
+        client: usize,
+        store: &dyn SessionStore,
+        id: &SessionId,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Answer>, StoreError> {
+        let call = Call::Touch { expires_at: expires_at.as_millis(), now: now.as_millis() };
+        self.note(client, call, async {
+            store.touch(id, expires_at, now).await.map(Answer::Touch)
+        })
+        .await
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        client: usize,
+        store: &dyn SessionStore,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Answer>, StoreError> {
+        let call = Call::Delete { now: now.as_millis() };
+        self.note(client, call, async { store.delete(id, now).await.map(Answer::Delete) }).await
+    }
+
+    /// Makes the call and writes it down. `None` when its outcome is unknown; an error that says that the
+    /// call had no effect is handed on.
+    async fn note(
+        &self,
+        client: usize,
+        call: Call,
+        made: impl Future<Output = Result<Answer, StoreError>>,
+    ) -> Result<Option<Answer>, StoreError> {
+        let invoked = self.events.fetch_add(1, Ordering::SeqCst);
+        let (answer, returned) = match made.await {
+            Ok(answer) => (Some(answer), self.events.fetch_add(1, Ordering::SeqCst)),
+            Err(error) if error.is_outcome_unknown() => (None, u64::MAX),
+            Err(error) => return Err(error),
+        };
+        self.lock().operations.push(Operation { client, call, answer, invoked, returned });
+        Ok(answer)
+    }
+
+    /// Gives what is about to be written its number.
+    fn written(&self, record: &Record) -> Write {
+        let mut inner = self.lock();
+        let next = u32::try_from(inner.written.len()).unwrap_or(PHANTOM);
+        let (content, _) =
+            inner.written.entry(record.revision()).or_insert_with(|| (next, record.clone()));
+        write(*content, record)
+    }
+
+    /// Recognises what was read. Content that differs in anything but the times is a phantom.
+    fn seen(&self, record: &Record) -> Write {
+        let inner = self.lock();
+        let known = inner.written.get(&record.revision()).filter(|(_, written)| {
+            let mut parts = written.clone().into_parts();
+            parts.expires_at = record.expires_at();
+            parts.deadline = record.deadline();
+            differences(record, &Record::from_parts(parts)).is_empty()
+        });
+        write(known.map_or(PHANTOM, |(content, _)| *content), record)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn write(content: u32, record: &Record) -> Write {
+    Write {
+        content,
+        expires_at: record.expires_at().as_millis(),
+        deadline: record.deadline().as_millis(),
+    }
+}

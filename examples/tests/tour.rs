@@ -1,0 +1,60 @@
+//! The tour runs to its end on every store, and says what to do where it cannot run.
+
+use std::process::{Command, Output};
+
+/// Runs the example that cargo built beside this test.
+fn tour(arguments: &[&str]) -> Output {
+    let test = std::env::current_exe().expect("the path of this test");
+    let target = test.ancestors().nth(2).expect("the target folder");
+    let program = target.join("examples").join(format!("tour{}", std::env::consts::EXE_SUFFIX));
+    assert!(program.exists(), "build it first: cargo build --package examples --examples");
+    Command::new(program).args(arguments).output().expect("the tour starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What every store must show: the last line, each step, and nothing that could be a token.
+fn assert_whole_tour(output: &Output) {
+    let shown = text(&output.stdout);
+    assert!(output.status.success(), "{shown}\n{}", text(&output.stderr));
+    for step in 1..=8 {
+        assert!(shown.contains(&format!("\n{step}. ")), "step {step} is missing:\n{shown}");
+    }
+    assert!(shown.contains("update #1 -> Conflict"), "the merge was not shown:\n{shown}");
+    assert!(shown.ends_with("nothing is left in the store.\n"), "{shown}");
+    let tokens = shown.split_whitespace().filter(|word| word.len() >= 64).count();
+    assert_eq!(tokens, 0, "a token was shown");
+}
+
+#[test]
+fn it_runs_on_memory() {
+    assert_whole_tour(&tour(&[]));
+}
+
+#[test]
+#[cfg(feature = "redis")]
+fn it_runs_on_redis() {
+    let server = conformance_tests::servers::RedisEndpoint::shared().expect("a Redis server");
+    assert_whole_tour(&tour(&["--store", server.url()]));
+}
+
+#[test]
+#[cfg(not(feature = "redis"))]
+fn a_missing_feature_is_answered_with_the_command() {
+    let output = tour(&["--store", "redis://user:canary@127.0.0.1"]);
+    assert!(!output.status.success());
+    let said = text(&output.stderr);
+    assert!(said.contains("cargo run --example tour --features redis -- --store"), "{said}");
+    assert!(!said.contains("canary"), "the password was shown");
+}
+
+#[test]
+fn an_unknown_store_is_an_error_that_repeats_no_password() {
+    let output = tour(&["--store", "etcd://user:canary@127.0.0.1"]);
+    assert!(!output.status.success());
+    let said = text(&output.stderr);
+    assert!(said.contains("no store for `etcd`"), "{said}");
+    assert!(!said.contains("canary"), "the password was shown");
+}

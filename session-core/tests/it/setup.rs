@@ -1,0 +1,82 @@
+//! What most tests start from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use session_core::{
+    CommitOutcome, Lifetimes, ManualClock, RandomSource, RandomUnavailable, Session, Sessions,
+    SessionsBuilder, TokenChange, TokenText,
+};
+
+use crate::scripted::ScriptedStore;
+
+pub(crate) struct Setup {
+    pub(crate) store: Arc<ScriptedStore>,
+    pub(crate) clock: ManualClock,
+    pub(crate) sessions: Sessions<ScriptedStore>,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    pub(crate) fn with(
+        configure: impl FnOnce(SessionsBuilder<ScriptedStore>) -> SessionsBuilder<ScriptedStore>,
+    ) -> Self {
+        let store = Arc::new(ScriptedStore::new());
+        let clock = ManualClock::starting_now();
+        let hour = Duration::from_secs(3600);
+        let builder = Sessions::builder(Arc::clone(&store))
+            .lifetimes(Lifetimes::new(hour, 24 * hour).unwrap())
+            .anonymous_lifetimes(Lifetimes::new(hour, 24 * hour).unwrap())
+            .clock(clock.clone());
+        let sessions = configure(builder).build().unwrap();
+        Self { store, clock, sessions }
+    }
+
+    /// A stored anonymous session with `n = 1`.
+    pub(crate) async fn stored(&self) -> TokenText {
+        let mut session = self.sessions.open(None).await.unwrap();
+        session.data_mut().insert("n", &1).unwrap();
+        assert_eq!(self.sessions.commit(&mut session).await.unwrap(), CommitOutcome::Saved);
+        self.store.calls();
+        token(&session)
+    }
+
+    /// A stored session of `alice`.
+    pub(crate) async fn logged_in(&self) -> TokenText {
+        let mut session = self.sessions.open(None).await.unwrap();
+        let alice = self.sessions.subject("alice").unwrap();
+        self.sessions.login(&mut session, alice).await.unwrap();
+        self.store.calls();
+        token(&session)
+    }
+
+    pub(crate) async fn open(&self, token: &TokenText) -> Session {
+        self.sessions.open(Some(token.as_bytes())).await.unwrap()
+    }
+
+    /// The value of `n` that a new request sees.
+    pub(crate) async fn stored_n(&self, token: &TokenText) -> Option<u64> {
+        self.open(token).await.data().get("n").unwrap()
+    }
+}
+
+/// The token that the client was given.
+pub(crate) fn token(session: &Session) -> TokenText {
+    match session.token_change() {
+        TokenChange::Set(token) => token.encode(),
+        other => panic!("no token was given, but {other:?}"),
+    }
+}
+
+/// A random source that always fails.
+#[derive(Debug)]
+pub(crate) struct NoRandom;
+
+impl RandomSource for NoRandom {
+    fn fill(&self, _: &mut [u8]) -> Result<(), RandomUnavailable> {
+        Err(RandomUnavailable)
+    }
+}

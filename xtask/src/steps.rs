@@ -1,0 +1,72 @@
+//! The steps of `cargo xtask test`. A new backend is a tool in `tools.rs`; a new check is a line here.
+
+use crate::command::{run_cargo_in, words};
+use crate::leftovers::RunFolder;
+use crate::test::{Options, Scope};
+use crate::{check_deps, features, package, tools};
+
+/// What every step gets to know.
+pub(crate) struct Context {
+    pub(crate) options: Options,
+    pub(crate) folder: RunFolder,
+}
+
+/// One line of the summary.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) purpose: &'static str,
+    action: Action,
+}
+
+enum Action {
+    /// One cargo command; its temporary files are kept together, so that leftovers show.
+    Cargo(&'static str),
+    Own(fn(&Context) -> Result<(), String>),
+}
+
+impl Step {
+    pub(crate) fn run(&self, context: &Context) -> Result<(), String> {
+        match self.action {
+            Action::Cargo(line) => run_cargo_in(&words(line), Some(context.folder.path())),
+            Action::Own(action) => action(context),
+        }
+    }
+}
+
+/// The steps in their order: cheap ones that fail early first.
+pub(crate) fn all(scope: Scope) -> Vec<Step> {
+    let own = |name, purpose, action| Step { name, purpose, action: Action::Own(action) };
+    let cargo = |name, purpose, line| Step { name, purpose, action: Action::Cargo(line) };
+    let tools = own("tools", "what the tests need from the system", |context| {
+        tools::provide(context.options)
+    });
+    let tests = match scope {
+        Scope::Everything => "test --workspace --all-features --no-fail-fast",
+        Scope::MemoryOnly => {
+            "test -p session-core -p session-memory -p conformance-tests -p examples --no-fail-fast \
+             -- --skip servers::"
+        }
+    };
+    let mut steps = vec![
+        tools,
+        own(
+            "dependencies",
+            "directions, banned crates, licences, manifests, Rust versions",
+            |_| check_deps::run(),
+        ),
+        cargo("tests", "all tests, the ones in the documentation too", tests),
+        own("leftovers", "nothing runs on, no temporary folder stays", |context| {
+            context.folder.expect_empty()
+        }),
+        cargo("tour", "the guided run of the README", "run --quiet --example tour"),
+    ];
+    if scope == Scope::Everything {
+        steps.extend([
+            own("features", "every crate with no feature, each one alone, and all", |_| {
+                features::check()
+            }),
+            own("packages", "every published crate packs", |_| package::check()),
+        ]);
+    }
+    steps
+}
