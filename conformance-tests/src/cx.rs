@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::try_join_all;
 use session_core::{
     Clock, CreateOutcome, Inspect, ManualClock, Page, PageRequest, Purge, Realm, Record, Revision,
     SecretHash, SessionId, SessionStore, SessionSummary, StoreError, Subject, SubjectIndex,
@@ -107,11 +107,7 @@ impl Cx {
         &self.profile
     }
 
-    /// The clock of the rule: starts at the machine's time and moves when it is told to.
-    pub(crate) const fn clock(&self) -> &ManualClock {
-        &self.clock
-    }
-
+    /// The time of the rule: begins at the machine's time, and moves when it is told to.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -170,10 +166,10 @@ impl Cx {
 
     /// Stores many records.
     pub(crate) async fn create_all(&self, records: &[Record]) -> Checked {
-        stream::iter(records.iter().map(|record| self.create(record)))
-            .buffer_unordered(32)
-            .try_collect()
-            .await
+        for batch in records.chunks(32) {
+            try_join_all(batch.iter().map(|record| self.create(record))).await?;
+        }
+        Ok(())
     }
 
     /// The record as every handle sees it now; all must see the same.
@@ -234,10 +230,6 @@ impl Cx {
     /// The subject index of the first handle.
     pub(crate) fn index(&self) -> Checked<&dyn SubjectIndex> {
         index_of(&self.store)
-    }
-
-    pub(crate) fn inspect(&self) -> Checked<&dyn Inspect> {
-        self.store.inspect().ok_or_else(|| Stop::failed("the store answers no `Inspect`"))
     }
 
     pub(crate) fn purge(&self) -> Checked<&dyn Purge> {

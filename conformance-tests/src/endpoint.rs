@@ -23,7 +23,8 @@ use crate::Result;
 pub struct Endpoint {
     target: Target,
     version: Option<String>,
-    keep: Option<Arc<dyn Any + Send + Sync>>,
+    /// Held, never read: the server ends when the last clone is dropped.
+    _server: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 #[derive(Clone)]
@@ -37,7 +38,7 @@ impl Endpoint {
     /// A backend without a network: memory, files, an embedded database.
     #[must_use]
     pub fn in_process() -> Self {
-        Self { target: Target::InProcess, version: None, keep: None }
+        Self { target: Target::InProcess, version: None, _server: None }
     }
 
     /// The server at `text`: `host:port`, or a URL that names a port.
@@ -60,7 +61,7 @@ impl Endpoint {
             address: address.to_owned(),
             after: text[end..].to_owned(),
         };
-        Ok(Self { target, version: None, keep: None })
+        Ok(Self { target, version: None, _server: None })
     }
 
     /// The server that the environment variable `variable` names; `None` when it is unset or empty.
@@ -85,7 +86,7 @@ impl Endpoint {
     /// is dropped.
     #[must_use]
     pub fn owning(self, server: impl Any + Send + Sync) -> Self {
-        Self { keep: Some(Arc::new(server)), ..self }
+        Self { _server: Some(Arc::new(server)), ..self }
     }
 
     /// `host:port`; `None` without a network.

@@ -6,7 +6,6 @@ use futures_util::future::BoxFuture;
 use session_core::CONTRACT;
 
 use crate::cx::Cx;
-use crate::rules;
 use crate::verdict::Checked;
 
 /// A rule of the contract, and its test.
@@ -206,7 +205,7 @@ macro_rules! registry {
                 id: $id,
                 group: stringify!($group),
                 name: stringify!($name),
-                run: |cx| Box::pin(rules::$group::$name(cx)),
+                run: |cx| Box::pin($crate::rules::$group::$name(cx)),
             },
         )*)*];
     };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{
-    Clock, CommitOutcome, Lifetimes, Login, ManualClock, Opened, PageRequest, Session, SessionStore,
-    Sessions, TokenChange, TokenText,
+    Clock, CommitOutcome, Lifetimes, Login, ManualClock, Opened, PageRequest, Session,
+    SessionStore, Sessions, TokenChange, TokenText,
 };
 
 use crate::backend::Backend;

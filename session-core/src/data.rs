@@ -215,7 +215,8 @@ impl SessionData {
     pub fn take_flash<T: DeserializeOwned>(&mut self, key: &str) -> Result<Vec<T>, DataError> {
         let of_key = |flash: &&Flash| flash.key == key;
         let values = self.current.flash.iter().filter(of_key);
-        let values: Vec<T> = values.map(|flash| from_value(&flash.value)).collect::<Result<_, _>>()?;
+        let values: Vec<T> =
+            values.map(|flash| from_value(&flash.value)).collect::<Result<_, _>>()?;
         if !values.is_empty() {
             let taken = self.current.flash.iter().filter(of_key);
             self.changes.extend(taken.map(|flash| DataChange::DropFlash(flash.id)));
@@ -424,10 +425,7 @@ mod tests {
         data.require_unchanged(["stock", "absent"]);
         data.insert("order", &1).unwrap();
         assert!(data.merge_onto(with(&[("stock", 3), ("x", 1)])).is_ok());
-        assert!(matches!(
-            data.merge_onto(with(&[("stock", 2)])),
-            Err(MergeRefused::Changed)
-        ));
+        assert!(matches!(data.merge_onto(with(&[("stock", 2)])), Err(MergeRefused::Changed)));
         assert!(data.merge_onto(with(&[("stock", 3), ("absent", 1)])).is_err());
     }
 

@@ -64,9 +64,7 @@ impl FromStr for SessionId {
         if text.len() != 2 * Self::LEN {
             return Err(InvalidId);
         }
-        HEXLOWER
-            .decode_mut(text.as_bytes(), &mut bytes)
-            .map_err(|_| InvalidId)?;
+        HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).map_err(|_| InvalidId)?;
         Self::from_bytes(bytes)
     }
 }

@@ -45,7 +45,10 @@ impl PageRequest {
 
 /// A piece of a listing.
 #[derive(Debug, Clone)]
-#[allow(clippy::exhaustive_structs, reason = "a page has entries and a continuation, and adapters build it")]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "a page has entries and a continuation, and adapters build it"
+)]
 pub struct Page<T> {
     /// The entries: at most as many as asked for, possibly none although more follow.
     pub items: Vec<T>,

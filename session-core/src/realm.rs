@@ -132,9 +132,7 @@ fn split(bytes: &[u8]) -> Option<(&str, &str)> {
 
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subject")
-            .field("realm", &self.realm())
-            .finish_non_exhaustive()
+        f.debug_struct("Subject").field("realm", &self.realm()).finish_non_exhaustive()
     }
 }
 
@@ -151,10 +149,7 @@ mod tests {
     fn realms_cannot_be_shifted_into_names() {
         let tenant = Realm::new("ab").unwrap();
         let other = Realm::new("a").unwrap();
-        assert_ne!(
-            Subject::new(&tenant, "c").unwrap(),
-            Subject::new(&other, "bc").unwrap()
-        );
+        assert_ne!(Subject::new(&tenant, "c").unwrap(), Subject::new(&other, "bc").unwrap());
     }
 
     #[test]

@@ -462,11 +462,8 @@ mod tests {
     fn a_change_keeps_what_must_not_change() {
         let record = record();
         let revision = next();
-        let change = record
-            .change(revision)
-            .expires_at(at(50))
-            .lower_deadline(at(300))
-            .payload("x");
+        let change =
+            record.change(revision).expires_at(at(50)).lower_deadline(at(300)).payload("x");
         assert_eq!(change.expected(), record.revision());
         assert_eq!(change.record().revision(), revision);
         assert_eq!(change.record().expires_at(), at(100), "never back");

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::data::{DataError, SessionData};
+use crate::error::{StoreError, StoreErrorKind};
 use crate::id::SessionId;
 use crate::limits::LimitExceeded;
 use crate::random::{RandomSource, RandomUnavailable};
 use crate::realm::{InvalidSubject, Subject};
 use crate::record::{Authentication, CredentialTag, Record};
-use crate::error::{StoreError, StoreErrorKind};
 use crate::timestamp::Timestamp;
 use crate::token::SessionToken;
 
@@ -103,8 +103,7 @@ impl Session {
     /// not refresh it; only a login or an elevation does.
     #[must_use]
     pub fn is_fresh(&self, max_age: Duration, now: Timestamp) -> bool {
-        self.authentication()
-            .is_some_and(|authentication| now.since(authentication.at) <= max_age)
+        self.authentication().is_some_and(|authentication| now.since(authentication.at) <= max_age)
     }
 
     /// The tag that was stored at login.

@@ -103,10 +103,7 @@ mod tests {
     fn stored_values_outside_the_range_are_refused() {
         assert_eq!(Timestamp::from_stored_millis(-1), None);
         assert_eq!(Timestamp::from_stored_millis(253_402_300_800_000), None);
-        assert_eq!(
-            Timestamp::from_stored_millis(253_402_300_799_999),
-            Some(Timestamp::MAX)
-        );
+        assert_eq!(Timestamp::from_stored_millis(253_402_300_799_999), Some(Timestamp::MAX));
     }
 
     #[test]

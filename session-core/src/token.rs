@@ -101,9 +101,7 @@ impl SessionToken {
             return Err(InvalidToken);
         }
         let mut bytes = Bytes48::zero();
-        BASE64URL_NOPAD
-            .decode_mut(text, &mut bytes.0)
-            .map_err(|_| InvalidToken)?;
+        BASE64URL_NOPAD.decode_mut(text, &mut bytes.0).map_err(|_| InvalidToken)?;
         Self::from_bytes(&bytes)
     }
 
@@ -142,9 +140,7 @@ impl SessionToken {
 /// Shows the public id and nothing of the secret.
 impl fmt::Debug for SessionToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionToken")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("SessionToken").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

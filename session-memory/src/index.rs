@@ -16,7 +16,8 @@
 //!
 //! Readers skip entries whose record is absent or another subject's, and remove nothing. Whatever these
 //! rules leave behind is queued, and trimmed when its end has passed the cut-off of a purge. An entry's end
-//! is only ever raised, and is never before the absolute deadline of its record.
+//! is only ever raised, and is never before the absolute deadline of its record, so a record whose entry was
+//! trimmed has been over for the margin.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
@@ -34,8 +35,8 @@ use crate::usage::Usage;
 pub(crate) struct SubjectEntries {
     keys: HashKeys,
     shards: Shards<Entries>,
-    /// Per shard: how often an entry was stamped anew or trimmed. Unchanged since a writer entered, it
-    /// says that the writer's entry still is as it was, without a lock.
+    /// Per shard: how often an entry was stamped anew. Unchanged since a writer entered, it says that
+    /// the writer's entry still has the writer's stamp, without a lock.
     disturbances: Box<[AtomicU64]>,
 }
 
@@ -99,18 +100,15 @@ impl SubjectEntries {
         let mut entries = self.shards.lock(shard);
         let stamp = entries.next_stamp();
         let end = U48::from(deadline);
-        let is_new = match entries.by_key.get_mut(&key) {
-            Some(entry) => {
-                entry.stamp = stamp;
-                entry.end = entry.end.max(end);
-                self.disturbances[shard].fetch_add(1, Ordering::SeqCst);
-                false
-            }
-            None => {
-                entries.by_key.insert(key, Entry { stamp, end, queued: None });
-                usage.add_entry();
-                true
-            }
+        let is_new = if let Some(entry) = entries.by_key.get_mut(&key) {
+            entry.stamp = stamp;
+            entry.end = entry.end.max(end);
+            self.disturbances[shard].fetch_add(1, Ordering::SeqCst);
+            false
+        } else {
+            entries.by_key.insert(key, Entry { stamp, end, queued: None });
+            usage.add_entry();
+            true
         };
         let disturbances = self.disturbances[shard].load(Ordering::SeqCst);
         Entered { shard, key, stamp, end, is_new, disturbances }
@@ -183,7 +181,6 @@ impl SubjectEntries {
             {
                 examined += 1;
                 if trimmed {
-                    self.disturbances[shard].fetch_add(1, Ordering::SeqCst);
                     usage.remove_entry();
                 }
             }

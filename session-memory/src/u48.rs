@@ -10,8 +10,8 @@ pub(crate) struct U48([u8; 6]);
 impl U48 {
     /// The lower 48 bits of `number`.
     pub(crate) const fn new(number: u64) -> Self {
-        let [_, _, a, b, c, d, e, f] = number.to_be_bytes();
-        Self([a, b, c, d, e, f])
+        let [_, _, lower @ ..] = number.to_be_bytes();
+        Self(lower)
     }
 }
 

@@ -5,7 +5,8 @@
 //! ones, so that it needs no build flag. A failure prints the schedule; `shuttle::replay` runs it
 //! again.
 
-#![allow(dead_code, unreachable_pub, reason = "the models use a part of what is mounted")]
+#![allow(dead_code, reason = "the models use a part of what is mounted")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod primitives {
     use std::collections::hash_map::DefaultHasher;
@@ -115,7 +116,7 @@ fn listed(engine: &Engine) -> Vec<SessionId> {
 
 /// Runs the actors at once, and afterwards checks what must hold whenever nobody is at work: alice's live
 /// sessions are listed, and once everything is deleted and trimmed no room is taken.
-fn together(engine: &Arc<Engine>, actors: Vec<Box<dyn Fn(&Engine) + Send>>) {
+fn together(engine: &Arc<Engine>, actors: Vec<Actor>) {
     let threads: Vec<_> = actors
         .into_iter()
         .map(|actor| {
@@ -139,13 +140,15 @@ fn together(engine: &Arc<Engine>, actors: Vec<Box<dyn Fn(&Engine) + Send>>) {
     assert_eq!((engine.usage().sessions(), engine.usage().bytes()), (0, 0), "room is left taken");
 }
 
-/// An actor: a thread of a model.
-fn actor(act: impl Fn(&Engine) + Send + 'static) -> Box<dyn Fn(&Engine) + Send> {
+/// A thread of a model.
+type Actor = Box<dyn Fn(&Engine) + Send>;
+
+fn actor(act: impl Fn(&Engine) + Send + 'static) -> Actor {
     Box::new(act)
 }
 
 /// Logs the session in; once that has returned, logging out everywhere must end it.
-fn login_then_delete_all(seen: Record, next: u8) -> Box<dyn Fn(&Engine) + Send> {
+fn login_then_delete_all(seen: Record, next: u8) -> Actor {
     actor(move |engine| {
         let change = login(&seen, next);
         if engine.update(&change, NOW).unwrap() == UpdateOutcome::Updated {
@@ -156,7 +159,7 @@ fn login_then_delete_all(seen: Record, next: u8) -> Box<dyn Fn(&Engine) + Send> 
 }
 
 /// Creates a session of alice; once that has returned, logging out everywhere must end it.
-fn create_then_delete_all(session: u8, first: u8, now: Timestamp) -> Box<dyn Fn(&Engine) + Send> {
+fn create_then_delete_all(session: u8, first: u8, now: Timestamp) -> Actor {
     actor(move |engine| {
         let fresh = record(session, first, Some(alice()));
         let fresh = Record::from_parts(RecordParts {
@@ -269,6 +272,25 @@ fn a_login_again_races_with_log_out_and_another_login() {
             actor(|engine| {
                 engine.delete(&id(1), NOW);
                 engine.delete_if_of(&alice(), &id(2), NOW);
+            }),
+        ];
+        together(&engine, actors);
+    });
+}
+
+#[test]
+fn an_entry_that_was_left_behind_is_trimmed_while_a_session_begins_under_its_id() {
+    check(|| {
+        let engine = engine(100);
+        let present = record(1, 1, Some(alice()));
+        engine.create(&present, NOW).unwrap();
+        engine.update(&present.change(revision(2)), NOW).unwrap();
+        assert_eq!(engine.update(&login(&present, 3), NOW).unwrap(), UpdateOutcome::Conflict);
+        engine.delete(&id(1), NOW);
+        let actors = vec![
+            create_then_delete_all(1, 4, after(2_500)),
+            actor(|engine| {
+                engine.purge_batch(10, after(2_400));
             }),
         ];
         together(&engine, actors);

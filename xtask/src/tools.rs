@@ -19,6 +19,8 @@ struct Tool {
     homebrew: &'static str,
     version_argument: &'static str,
     scope: Scope,
+    /// Whether only Unix needs it; on Windows the compiler's own set-up brings the like.
+    unix_only: bool,
 }
 
 const TOOLS: &[Tool] = &[
@@ -30,6 +32,7 @@ const TOOLS: &[Tool] = &[
         homebrew: "gcc",
         version_argument: "--version",
         scope: Scope::MemoryOnly,
+        unix_only: true,
     },
     Tool {
         purpose: "the server of the Redis tests",
@@ -39,6 +42,7 @@ const TOOLS: &[Tool] = &[
         homebrew: "redis",
         version_argument: "--version",
         scope: Scope::Everything,
+        unix_only: false,
     },
     Tool {
         purpose: "makes certificates for the TLS tests",
@@ -48,6 +52,7 @@ const TOOLS: &[Tool] = &[
         homebrew: "openssl",
         version_argument: "version",
         scope: Scope::Everything,
+        unix_only: false,
     },
 ];
 
@@ -114,7 +119,10 @@ fn report(scope: Scope, find: Lookup<'_>) {
 }
 
 fn needed(scope: Scope) -> impl Iterator<Item = &'static Tool> {
-    TOOLS.iter().filter(move |tool| scope == Scope::Everything || tool.scope == scope)
+    TOOLS
+        .iter()
+        .filter(|tool| cfg!(unix) || !tool.unix_only)
+        .filter(move |tool| scope == Scope::Everything || tool.scope == scope)
 }
 
 fn missing(scope: Scope, find: Lookup<'_>) -> Vec<&'static Tool> {

@@ -1,8 +1,9 @@
 //! Chapter "Concurrency".
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::try_join_all;
 use session_core::{
     CreateOutcome, Record, Revision, SessionId, SessionStore, StoreError, Subject, Timestamp,
     UpdateOutcome,
@@ -10,9 +11,9 @@ use session_core::{
 
 use super::subject_index::lists;
 use crate::cx::{Cx, index_of, list_all, same};
-use crate::fresh::Fresh;
+use crate::fresh::{Fresh, random_id};
 use crate::history::{Recorder, check, render};
-use crate::race::poll_at_most;
+use crate::race::{poll_at_most, race};
 use crate::rng::Rng;
 use crate::verdict::{Checked, Stop, ensure, ensure_eq};
 
@@ -20,16 +21,19 @@ use crate::verdict::{Checked, Stop, ensure, ensure_eq};
 const HISTORIES: usize = 300;
 const CLIENTS: usize = 5;
 const OPERATIONS: usize = 8;
+/// Histories that are made at the same time.
+const AT_ONCE: usize = 12;
 
 pub(crate) async fn histories_are_linearizable(cx: &Cx) -> Checked {
     let handles = cx.handles(CLIENTS).await?;
     let subject = cx.subject("alice")?;
     let base = cx.now();
-    stream::iter(0..cx.rounds(HISTORIES))
-        .map(|_| one_history(&handles, cx.rng(), subject.clone(), base))
-        .buffer_unordered(12)
-        .try_collect::<()>()
-        .await
+    for _ in 0..cx.rounds(HISTORIES / AT_ONCE) {
+        let histories =
+            (0..AT_ONCE).map(|_| one_history(&handles, cx.rng(), subject.clone(), base));
+        try_join_all(histories).await?;
+    }
+    Ok(())
 }
 
 /// Lets all clients loose on a new id, then looks for an order of what they saw.
@@ -40,7 +44,7 @@ async fn one_history(
     base: Timestamp,
 ) -> Checked {
     let recorder = Recorder::new();
-    let id = crate::fresh::random_id(&mut rng);
+    let id = random_id(&mut rng);
     let clients = handles.iter().enumerate().map(|(number, handle)| {
         let client = Client {
             number,
@@ -54,7 +58,7 @@ async fn one_history(
         };
         client.run()
     });
-    for ended in crate::race::race(clients).await? {
+    for ended in race(clients).await? {
         ended?;
     }
     let history = recorder.history();
@@ -88,7 +92,7 @@ impl Client {
     async fn operate(&mut self) -> Result<(), StoreError> {
         // Clocks and lives are close enough together that no store may have reclaimed anything.
         let now = self.rng.pick(&[0, 0, 0, 30_000, 50_000]);
-        let now = self.base.plus(std::time::Duration::from_millis(now));
+        let now = self.base.plus(Duration::from_millis(now));
         match (self.rng.below(100), self.seen.take()) {
             (0..18, seen) => {
                 let record = self.fresh();
@@ -134,7 +138,7 @@ impl Client {
 
     fn later(&mut self) -> Timestamp {
         let millis = self.rng.pick(&[20_000, 40_000, 60_000]);
-        self.base.plus(std::time::Duration::from_millis(millis))
+        self.base.plus(Duration::from_millis(millis))
     }
 }
 

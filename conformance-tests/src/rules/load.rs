@@ -1,6 +1,6 @@
 //! Chapter "Load".
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::try_join_all;
 use session_core::{Authentication, Count, SessionStore, Timestamp, TouchOutcome, UpdateOutcome};
 
 use crate::cx::Cx;
@@ -111,14 +111,11 @@ pub(crate) async fn loading_changes_nothing(cx: &Cx) -> Checked {
         cx.expect(&record).await?;
     }
     let unknown: Vec<_> = (0..cx.rounds(3_000)).map(|_| cx.id()).collect();
-    stream::iter(unknown.iter().map(|id| async {
-        let seen = cx.other().load(id, cx.now()).await?;
-        ensure!(seen.is_none(), "an unknown id finds a record");
-        Ok(())
-    }))
-    .buffer_unordered(64)
-    .try_collect::<()>()
-    .await?;
+    for batch in unknown.chunks(64) {
+        let loads = batch.iter().map(|id| cx.other().load(id, cx.now()));
+        let seen = try_join_all(loads).await?;
+        ensure!(seen.iter().all(Option::is_none), "an unknown id finds a record");
+    }
     cx.expect_rows(1).await?;
     if let Some(inspect) = cx.store().inspect() {
         if let Count::Exact(count) = inspect.count(cx.now()).await? {

@@ -338,7 +338,10 @@ pub(crate) async fn no_increment_is_lost(cx: &Cx) -> Checked {
         let (handle, id, mut rng) = (Arc::clone(handle), *record.id(), cx.rng());
         async move {
             for _ in 0..each {
+                let mut tries = 0;
                 loop {
+                    tries += 1;
+                    ensure!(tries < 10_000, "no progress in 10,000 tries to update");
                     let seen = handle.load(&id, now).await?;
                     let seen = seen.ok_or_else(|| Stop::failed("the record is missing"))?;
                     let count = number(&seen)? + 1;

@@ -7,8 +7,8 @@ use crate::error::StoreError;
 use crate::events::Event;
 use crate::id::{Revision, SessionId};
 use crate::payload::{self, Content};
-use crate::record::{Authentication, Change, CredentialTag, MAX_PAYLOAD_LEN, Record};
 use crate::realm::Subject;
+use crate::record::{Authentication, Change, CredentialTag, MAX_PAYLOAD_LEN, Record};
 use crate::session::{CommitOutcome, Live, Session, SessionError, State};
 use crate::sessions::open::Standing;
 use crate::store::{SessionStore, TouchOutcome, UpdateOutcome};
@@ -112,20 +112,20 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
             Purpose::Secure(_, Step::Elevate(_)) => Some(Event::Elevated),
             Purpose::Secure(_, Step::LogIn { .. }) => Some(Event::LoggedIn),
         };
-        let Stored { record, content, in_grace } = match self.write(live, &session.data, &purpose).await
-        {
-            Ok(Written::Stored(stored)) => *stored,
-            Ok(Written::Refused(outcome)) => {
-                session.gone(outcome);
-                return Ok(outcome);
-            }
-            Err(error) => {
-                if error.may_be_applied() {
-                    session.state = State::Unsettled;
+        let Stored { record, content, in_grace } =
+            match self.write(live, &session.data, &purpose).await {
+                Ok(Written::Stored(stored)) => *stored,
+                Ok(Written::Refused(outcome)) => {
+                    session.gone(outcome);
+                    return Ok(outcome);
                 }
-                return Err(error);
-            }
-        };
+                Err(error) => {
+                    if error.may_be_applied() {
+                        session.state = State::Unsettled;
+                    }
+                    return Err(error);
+                }
+            };
         session.data.committed(content);
         match purpose {
             Purpose::Rotate(token) | Purpose::Secure(token, _) if !in_grace => {

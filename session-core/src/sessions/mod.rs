@@ -183,9 +183,7 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
 
     /// Whether `record` may be shown to this realm.
     fn is_of_this_realm(&self, record: &Record) -> bool {
-        record
-            .subject()
-            .is_none_or(|subject| subject.realm() == self.config.realm.as_str())
+        record.subject().is_none_or(|subject| subject.realm() == self.config.realm.as_str())
     }
 }
 

@@ -25,7 +25,11 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
     /// # Errors
     ///
     /// As [`commit`](Sessions::commit), and what the closure answers.
-    pub async fn modify<F>(&self, id: &SessionId, mut change: F) -> Result<CommitOutcome, SessionError>
+    pub async fn modify<F>(
+        &self,
+        id: &SessionId,
+        mut change: F,
+    ) -> Result<CommitOutcome, SessionError>
     where
         F: FnMut(&mut SessionData) -> Result<(), DataError>,
     {
@@ -39,7 +43,9 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
             if !self.is_of_this_realm(&record) {
                 return Ok(CommitOutcome::Missing);
             }
-            if *subject.get_or_insert_with(|| record.subject().cloned()) != record.subject().cloned() {
+            if *subject.get_or_insert_with(|| record.subject().cloned())
+                != record.subject().cloned()
+            {
                 Event::RequestSuperseded.emit(Some(id));
                 return Ok(CommitOutcome::Superseded);
             }

@@ -103,7 +103,12 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
     }
 
     /// What `token` is to `record`.
-    pub(super) fn standing(&self, token: &SessionToken, record: &Record, now: Timestamp) -> Standing {
+    pub(super) fn standing(
+        &self,
+        token: &SessionToken,
+        record: &Record,
+        now: Timestamp,
+    ) -> Standing {
         let hash = SecretHash::of(token, &self.config.realm);
         if hash == *record.secret_hash() {
             return Standing::Current;

@@ -28,7 +28,11 @@ impl<S: SessionStore + ?Sized> Sessions<S, Indexed> {
     /// # Errors
     ///
     /// As [`list`](Sessions::list). The session may then still be live.
-    pub async fn destroy_one(&self, subject: &Subject, id: &SessionId) -> Result<bool, SessionError> {
+    pub async fn destroy_one(
+        &self,
+        subject: &Subject,
+        id: &SessionId,
+    ) -> Result<bool, SessionError> {
         let destroyed = self
             .index_of(subject)?
             .delete_one(subject, id, self.now())
@@ -70,7 +74,11 @@ impl<S: SessionStore + ?Sized> Sessions<S, Indexed> {
     }
 
     /// Gives the session a new secret without grace.
-    async fn renew(&self, session: &mut Session, subject: &Subject) -> Result<SessionId, SessionError> {
+    async fn renew(
+        &self,
+        session: &mut Session,
+        subject: &Subject,
+    ) -> Result<SessionId, SessionError> {
         let State::Live(live) = &session.state else { return Err(SessionError::NotCurrent) };
         if live.record.subject() != Some(subject) {
             return Err(SessionError::WrongSubject);
@@ -100,7 +108,8 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
     /// Deletes the oldest sessions beyond the limit. A failure does not undo the login: the next one
     /// enforces the limit again.
     pub(super) async fn enforce_limit(&self, subject: &Subject, own: Option<SessionId>) {
-        let (Some(limit), Some(index)) = (self.config.per_subject, self.store.subject_index()) else {
+        let (Some(limit), Some(index)) = (self.config.per_subject, self.store.subject_index())
+        else {
             return;
         };
         if let Err(error) = self.trim(index, subject, own, limit.get()).await {

@@ -221,10 +221,9 @@ async fn the_limit_of_sessions_is_reported() {
     let setup = Setup::with(|builder| builder.max_sessions_per_subject(one));
     setup.logged_in().await;
     setup.clock.advance(Duration::from_secs(1));
-    assert_events(
-        &["session.created", "session.logged_in", "session.limit_enforced"],
-        async { drop(setup.logged_in().await) },
-    )
+    assert_events(&["session.created", "session.logged_in", "session.limit_enforced"], async {
+        drop(setup.logged_in().await)
+    })
     .await;
     setup.store.then(Op::List, Fault::Before(StoreErrorKind::Unavailable));
     assert_events(&["session.created", "session.logged_in", "session.limit_failed"], async {

@@ -54,7 +54,8 @@ async fn a_later_format_is_an_error_and_a_corrupt_record_a_new_session_under_ano
 #[tokio::test]
 async fn malformed_tokens_make_no_store_call() {
     let setup = Setup::new();
-    for bad in ["", " ", "../../etc/passwd", "'; DROP TABLE s;--", "*", "\r\nDEL x\r\n", "\u{2000}"] {
+    for bad in ["", " ", "../../etc/passwd", "'; DROP TABLE s;--", "*", "\r\nDEL x\r\n", "\u{2000}"]
+    {
         let session = setup.sessions.open(Some(bad.as_bytes())).await.unwrap();
         assert_eq!(session.opened(), Opened::Malformed);
     }

@@ -140,6 +140,26 @@ async fn an_entry_that_a_conflict_left_behind_goes_when_its_end_has_passed() {
 }
 
 #[tokio::test]
+async fn an_entry_that_was_left_behind_stays_as_long_as_a_later_login_needs_it() {
+    let store = MemoryStore::new();
+    let alice = user("alice");
+    let record = of(&alice);
+    store.create(&record, NOW).await.unwrap();
+    let changed = change(&record).payload("other").expires_at(after(120 * MINUTE));
+    store.update(&changed, NOW).await.unwrap();
+    let refused = login(&record, &alice);
+    assert_eq!(store.update(&refused, NOW).await.unwrap(), UpdateOutcome::Conflict);
+    let longer = change(changed.record()).login(alice.clone(), after(120 * MINUTE)).unwrap();
+    assert_eq!(store.update(&longer, NOW).await.unwrap(), UpdateOutcome::Updated);
+
+    let limit = NonZeroU32::new(10).unwrap();
+    Purge::purge(&store, limit, after(60 * MINUTE)).await.unwrap();
+    assert_eq!(listed(&store, &alice, 9).await, [*record.id()]);
+    Purge::purge(&store, limit, after(120 * MINUTE)).await.unwrap();
+    assert_eq!((store.stored_sessions(), store.stored_bytes()), (0, 0));
+}
+
+#[tokio::test]
 async fn a_repeated_login_owns_its_entry() {
     let store = MemoryStore::new();
     let alice = user("alice");

@@ -1,0 +1,149 @@
+//! The ways in which a store is broken in these tests. Each is a mistake that somebody has made.
+
+macro_rules! defects {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) enum Defect { $($(#[$doc])* $name,)* }
+
+        pub(crate) const ALL: &[Defect] = &[$(Defect::$name,)*];
+    };
+}
+
+defects! {
+    /// `create` replaces a live record.
+    CreateOverwrites,
+    /// `create` looks first and writes later.
+    CreateChecksThenSets,
+    /// `create` over a record that is over keeps its subject and data.
+    CreateMergesWithOld,
+    /// A deleted id is remembered and refused.
+    DeletedIdsAreTaken,
+    /// A time to live of zero or less means for ever.
+    PastEndMeansForever,
+    /// `create` stores the record before its payload.
+    CreateInTwoSteps,
+    /// `create` takes payloads of any size.
+    CreateHasNoLimit,
+    /// The credential tag is not stored.
+    ForgetsTag,
+    /// Payloads end at the first NUL.
+    PayloadEndsAtNul,
+    /// Records are found by half of the id.
+    FindsByHalfOfTheId,
+    /// Reading extends the life.
+    LoadExtends,
+    /// Reading removes what is over.
+    LoadRemovesWhatIsOver,
+    /// Each handle keeps what it has read.
+    HandlesCache,
+    /// Each handle has data of its own.
+    HandlesAreApart,
+    /// `update` leaves the revision as it was.
+    UpdateKeepsRevision,
+    /// `update` does not look at the revision.
+    UpdateIsBlind,
+    /// `update` does not look at the revision of a record that was never updated.
+    FirstUpdateIsBlind,
+    /// `update` looks first and writes later.
+    UpdateChecksThenSets,
+    /// `update` creates what is missing.
+    UpdateCreates,
+    /// `update` brings back what is over.
+    UpdateRevives,
+    /// `update` writes a shorter payload over the beginning of a longer one.
+    UpdateLeavesTheTail,
+    /// `update` takes payloads of any size.
+    UpdateHasNoLimit,
+    /// `update` moves the idle deadline back.
+    UpdateMovesIdleBack,
+    /// `update` never lowers the absolute deadline.
+    UpdateKeepsTheLaterDeadline,
+    /// `update` does not store the hash of the secret before.
+    UpdateForgetsPrevious,
+    /// `update` takes its own revision for another's.
+    OwnRevisionConflicts,
+    /// `touch` answers and does nothing.
+    TouchDoesNothing,
+    /// `touch` moves the idle deadline back.
+    TouchMovesBack,
+    /// `touch` changes the revision.
+    TouchChangesRevision,
+    /// `touch` writes the record back as this handle read it last.
+    TouchWritesStaleData,
+    /// `touch` creates what is missing.
+    TouchCreates,
+    /// `touch` brings back what is over.
+    TouchRevives,
+    /// `touch` raises the absolute deadline.
+    TouchRaisesDeadline,
+    /// `delete` answers `true` whatever there was.
+    DeleteIsAlwaysTrue,
+    /// `delete` looks first and removes later.
+    DeleteChecksThenRemoves,
+    /// `delete` leaves what is over.
+    DeleteLeavesWhatIsOver,
+    /// Live at the deadline itself.
+    LiveAtTheDeadline,
+    /// The absolute deadline is not looked at.
+    IgnoresDeadline,
+    /// Times end in the year 2106.
+    TimesEndIn2106,
+    /// Times are kept in seconds.
+    TimesInSeconds,
+    /// What is removed is removed at its end at once.
+    MarginIsZero,
+    /// Namespaces are told apart by how they begin.
+    NamespacesByPrefix,
+    /// The records go with a handle.
+    RecordsGoWithTheirHandles,
+    /// Errors show the payload.
+    ErrorsShowThePayload,
+    /// `Debug` shows the payloads.
+    DebugShowsEverything,
+    /// Every error is `Unavailable`.
+    EveryErrorIsUnavailable,
+    /// A cursor of any kind is a beginning.
+    AnyCursorIsTheStart,
+    /// A damaged record is no record.
+    CorruptIsNone,
+    /// A damaged record spoils every list.
+    CorruptSpoilsTheList,
+    /// A login by an update is not listed.
+    UpdateIsNotIndexed,
+    /// Each update of a session adds an entry.
+    UpdateDuplicatesTheEntry,
+    /// The index is read, changed and written back.
+    IndexIsRewritten,
+    /// An entry of the index ends with the deadline of the first login.
+    EntriesEndWithFirstDeadline,
+    /// What is over is listed, scanned and counted.
+    ListsWhatIsOver,
+    /// `delete_all` counts what is over.
+    DeleteAllCountsWhatIsOver,
+    /// `delete_all` stops after a hundred.
+    DeleteAllStopsAtAPage,
+    /// `delete_all` does not look at the exception.
+    DeleteAllIgnoresException,
+    /// `delete_all` spares what was written since it looked.
+    DeleteAllSparesWhatChanges,
+    /// `delete_one` does not look at the subject.
+    DeleteOneIgnoresSubject,
+    /// Pages have one entry more than asked for.
+    PagesAreTooLong,
+    /// The first entry after a page is passed over.
+    PagesSkip,
+    /// Pages are counted from the beginning.
+    PagesByOffset,
+    /// The case of a subject does not matter.
+    SubjectsIgnoreCase,
+    /// Summaries have no authentication.
+    SummariesWithoutAuthentication,
+    /// `purge` removes what ends right after the cut-off.
+    PurgeIsHasty,
+    /// `purge` does not look at the absolute deadline.
+    PurgeIgnoresDeadline,
+    /// `purge` removes all that there is.
+    PurgeIgnoresLimit,
+    /// `purge` looks first and removes later.
+    PurgeChecksThenRemoves,
+}

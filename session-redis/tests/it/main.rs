@@ -1,0 +1,17 @@
+//! What is particular to Redis, against real servers. What every store keeps is tested by the conformance
+//! suite, in `tests/conformance.rs`.
+
+mod proxy;
+mod support;
+
+mod connecting;
+mod durability;
+mod expiry;
+mod faults;
+mod index;
+mod inspect;
+mod privileges;
+mod replies;
+mod rubbish;
+mod set_up;
+mod trips;
