@@ -148,6 +148,7 @@ impl Cx {
         SecretHash::from_bytes(self.rng().bytes())
     }
 
+    #[allow(clippy::unused_self, reason = "stands beside the other makers of test data")]
     pub(crate) fn subject(&self, name: &str) -> Checked<Subject> {
         subject_in("", name)
     }
@@ -296,8 +297,41 @@ pub(crate) async fn scan_all(
     limit: u16,
     now: Timestamp,
 ) -> Checked<Vec<SessionSummary>> {
-    let inspect = store.inspect().ok_or_else(|| Stop::failed("the store answers no `Inspect`"))?;
-    Walk::Scan(inspect).all(limit, now).await
+    Walk::Scan(inspect_of(store)?).all(limit, now).await
+}
+
+fn inspect_of(store: &Arc<dyn SessionStore>) -> Checked<&dyn Inspect> {
+    store.inspect().ok_or_else(|| Stop::failed("the store answers no `Inspect`"))
+}
+
+/// Walks the list of a subject, or with `None` all sessions, in pages of `limit`, and deletes what each page
+/// showed before it asks for the next: whoever counts places instead of marking one then passes over some.
+/// Answers with the ids that were seen.
+pub(crate) async fn walk_and_delete(
+    store: &Arc<dyn SessionStore>,
+    subject: Option<&Subject>,
+    limit: u16,
+    now: Timestamp,
+) -> Checked<Vec<SessionId>> {
+    let walk = match subject {
+        Some(subject) => Walk::List(index_of(store)?, subject),
+        None => Walk::Scan(inspect_of(store)?),
+    };
+    let mut request = PageRequest::first(limit);
+    let mut seen = Vec::new();
+    loop {
+        let page = walk.page(&request, now).await?;
+        for summary in page.items {
+            store.delete(&summary.id, now).await?;
+            seen.push(summary.id);
+        }
+        let Some(cursor) = page.next else {
+            seen.sort_unstable();
+            seen.dedup();
+            return Ok(seen);
+        };
+        request = PageRequest::first(limit).after(cursor);
+    }
 }
 
 enum Walk<'a> {
@@ -332,14 +366,12 @@ impl Walk<'_> {
                 page.items.len()
             );
             seen.extend(page.items);
-            match page.next {
-                Some(cursor) => request = PageRequest::first(limit).after(cursor),
-                None => {
-                    seen.sort_by_key(|summary| summary.id);
-                    seen.dedup_by_key(|summary| summary.id);
-                    return Ok(seen);
-                }
-            }
+            let Some(cursor) = page.next else {
+                seen.sort_by_key(|summary| summary.id);
+                seen.dedup_by_key(|summary| summary.id);
+                return Ok(seen);
+            };
+            request = PageRequest::first(limit).after(cursor);
         }
         Err(Stop::failed(format!("the walk does not end: {MOST_PAGES} pages read")))
     }

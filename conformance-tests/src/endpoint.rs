@@ -31,7 +31,11 @@ pub struct Endpoint {
 enum Target {
     InProcess,
     /// The parts of a URL around `host:port`; both empty for a bare address.
-    Server { before: String, address: String, after: String },
+    Server {
+        before: String,
+        address: String,
+        after: String,
+    },
 }
 
 impl Endpoint {

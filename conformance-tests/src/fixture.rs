@@ -31,7 +31,8 @@ pub trait Fixture: Send + Sync + Sized + 'static {
 
     /// Product and version of the backend that is really in use, for the report.
     fn backend(&self) -> String {
-        Self::PROFILE.name().to_owned()
+        let place = if Self::PROFILE.is_volatile() { "this process" } else { "an unnamed backend" };
+        place.to_owned()
     }
 
     /// How many records are physically present in the namespace, those that are over included, index

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use session_core::{
-    Authentication, Bytes, CredentialTag, PreviousSecret, Record, RecordParts, Revision, SecretHash,
-    SessionId, Subject, Timestamp,
+    Authentication, Bytes, CredentialTag, PreviousSecret, Record, RecordParts, Revision,
+    SecretHash, SessionId, Subject, Timestamp,
 };
 
 use crate::rng::Rng;

@@ -227,7 +227,9 @@ impl Browser {
     pub(crate) async fn put<I>(&mut self, server: &Server<I>, data: Value) -> Checked {
         let mut session = self.visit(server).await?;
         write(&mut session, data)?;
-        self.leave(server, &mut session).await?;
+        let changed = session.data().is_changed();
+        let expected = if changed { CommitOutcome::Saved } else { CommitOutcome::Unchanged };
+        ensure_eq!(self.leave(server, &mut session).await?, expected, "a commit");
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use session_core::{
     Change, CreateOutcome, Inspect, Purge, Record, SessionId, SessionStore, StoreError,
     StoreErrorKind, SubjectIndex, Timestamp, TouchOutcome, UpdateOutcome, async_trait,
@@ -52,10 +53,12 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Waits until the call is there.
-    pub(crate) async fn arrived(&mut self) -> Checked {
-        let arrived = (&mut self.arrived).await;
-        arrived.map_err(|_| Stop::failed("the call that was waited for was not made"))
+    /// Runs `caller` until its call is held, and answers with what is left of it.
+    pub(crate) async fn by<F: Future + Unpin>(&mut self, caller: F) -> Checked<F> {
+        match select(caller, &mut self.arrived).await {
+            Either::Right((Ok(()), caller)) => Ok(caller),
+            _ => Err(Stop::failed("the call of the store that was waited for was not made")),
+        }
     }
 
     /// Lets the call go on.

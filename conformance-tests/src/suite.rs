@@ -36,11 +36,7 @@ impl<F: Fixture> Suite<F> {
     #[must_use]
     #[allow(clippy::new_without_default, reason = "a suite without a fixture's type means nothing")]
     pub fn new() -> Self {
-        Self {
-            claims: Claims::default(),
-            settings: Settings::from_env(),
-            fixture: PhantomData,
-        }
+        Self { claims: Claims::default(), settings: Settings::from_env(), fixture: PhantomData }
     }
 
     /// Claims that the store has a [`SubjectIndex`].
@@ -125,11 +121,9 @@ impl<F: Fixture> Suite<F> {
     /// their results in the order of the contract. For tests of the suite itself, and for reports.
     pub async fn run(&self, fixture: F, wanted: impl Fn(&Rule) -> bool) -> Vec<RuleResult> {
         let runner = self.runner(fixture);
-        stream::iter(rules().iter().filter(|rule| wanted(rule)))
-            .map(|rule| runner.run(rule))
-            .buffered(AT_ONCE)
-            .collect()
-            .await
+        let wanted = rules().iter().filter(|rule| wanted(rule));
+        let runs: Vec<_> = wanted.map(|rule| runner.run(rule)).collect();
+        stream::iter(runs).buffered(AT_ONCE).collect().await
     }
 
     /// The state behind the tests of [`tests!`](crate::tests).
@@ -208,10 +202,10 @@ impl Shared {
 
     async fn started(&self) -> Result<Runner, String> {
         let started = tokio::spawn((self.start)()).await;
-        let runner = started
-            .map_err(BoxError::from)
-            .and_then(|started| started)
-            .map_err(|error| format!("the fixture did not start: {}", crate::chain(error.as_ref())))?;
+        let runner =
+            started.map_err(BoxError::from).and_then(|started| started).map_err(|error| {
+                format!("the fixture did not start: {}", crate::chain(error.as_ref()))
+            })?;
         let (adapter, backend) = (runner.profile.name(), runner.backend());
         eprintln!("conformance: {adapter} on {backend}, seed {:#x}", self.settings.seed);
         Ok(runner)

@@ -56,26 +56,21 @@ impl Transcript {
 
     /// `text` with ids and revisions as labels and times relative to the start of the rule.
     pub(crate) fn labelled(&self, text: &str) -> String {
-        let text = self.replace(text, "SessionId(", |inside| {
+        let text = Self::replace(text, "SessionId(", |inside| {
             let id: SessionId = inside.parse().ok()?;
             Some(self.id(&id))
         });
-        let text = self.replace(&text, "Revision(", |inside| {
+        let text = Self::replace(&text, "Revision(", |inside| {
             let bits = u64::from_str_radix(inside, 16).ok()?;
             Some(self.revision(Revision::from_bytes(bits.to_be_bytes())))
         });
-        self.replace(&text, "Timestamp(", |inside| {
+        Self::replace(&text, "Timestamp(", |inside| {
             let millis = inside.strip_suffix(" ms")?.parse().ok()?;
             Some(self.time(Timestamp::from_millis(millis)))
         })
     }
 
-    fn replace(
-        &self,
-        text: &str,
-        opening: &str,
-        label: impl Fn(&str) -> Option<String>,
-    ) -> String {
+    fn replace(text: &str, opening: &str, label: impl Fn(&str) -> Option<String>) -> String {
         let mut shown = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find(opening) {
@@ -374,7 +369,8 @@ mod tests {
         let id = SessionId::from_bytes([7; 16]).unwrap();
         let revision = Revision::from_bytes([9; 8]);
         let times = (Timestamp::from_millis(900), Timestamp::from_millis(1_500), Timestamp::MAX);
-        let shown = transcript.labelled(&format!("{id:?} {revision:?} {id:?} {times:?} Revision(x)"));
+        let shown =
+            transcript.labelled(&format!("{id:?} {revision:?} {id:?} {times:?} Revision(x)"));
         assert_eq!(shown, "id#1 rev#1 id#1 (-100 ms, +500 ms, the end of time) Revision(x)");
     }
 

@@ -70,6 +70,17 @@ impl Stop {
         Self::Failed(Box::new(Failure { message: message.into(), at: Location::caller() }))
     }
 
+    /// The same, with what it is about before the message.
+    pub(crate) fn about(self, what: &str) -> Self {
+        match self {
+            Self::Failed(failure) => {
+                let Failure { message, at } = *failure;
+                Self::Failed(Box::new(Failure { message: format!("{what}: {message}"), at }))
+            }
+            not_applicable @ Self::NotApplicable(_) => not_applicable,
+        }
+    }
+
     pub(crate) fn not_applicable(reason: impl Into<String>) -> Self {
         Self::NotApplicable(reason.into())
     }

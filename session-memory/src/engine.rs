@@ -119,7 +119,7 @@ impl Engine {
     /// Removes the record, whoever it belongs to. `true` if it was live.
     pub(crate) fn delete(&self, id: &SessionId, now: Timestamp) -> bool {
         let removed = self.records.lock(self.hash.shard(id)).remove(id);
-        self.forget(id, removed.as_deref(), now)
+        self.forget(id, removed.as_ref(), now)
     }
 
     /// Removes the record if it is the subject's. `true` if it was live.
@@ -128,7 +128,7 @@ impl Engine {
         let is_theirs = shard.get(id).and_then(Stored::subject) == Some(subject);
         let removed = if is_theirs { shard.remove(id) } else { None };
         drop(shard);
-        self.forget(id, removed.as_deref(), now)
+        self.forget(id, removed.as_ref(), now)
     }
 
     /// Deletes the next batch of the subject's sessions.
@@ -229,7 +229,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<CreateOutcome, Full> {
         let id = record.id();
-        let stored = Box::new(Stored::new(record, stamp.unwrap_or_default()));
+        let stored = Stored::new(record, stamp.unwrap_or_default());
         let cost = stored.cost();
         let reserved = self.usage.reserve(cost).or_else(|Full| {
             self.reclaim(now);
@@ -246,7 +246,7 @@ impl Engine {
         reserved?;
         let replaced = shard.insert(*id, stored);
         drop(shard);
-        self.forget(id, replaced.as_deref(), now);
+        self.forget(id, replaced.as_ref(), now);
         Ok(CreateOutcome::Created)
     }
 

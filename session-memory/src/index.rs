@@ -31,7 +31,8 @@ use crate::shards::Shards;
 use crate::u48::U48;
 use crate::usage::Usage;
 
-/// The entries of all subjects.
+/// The entries of all subjects, in ordered trees: a subject may have any number of sessions, and each
+/// operation costs the logarithm of all.
 pub(crate) struct SubjectEntries {
     keys: HashKeys,
     shards: Shards<Entries>,

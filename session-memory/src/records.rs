@@ -17,14 +17,20 @@ use crate::usage::{Cost, Full, Usage};
 /// order of what is due, and the counter of its shared payload.
 const RECORD_BYTES: u64 = 272;
 
-/// What is kept of a record. Boxed, so that a table that has just doubled wastes little.
+/// What is kept of a record. Its two ends stand in the table itself, where a touch, a count and a purge find
+/// them without following the pointer; the rest is boxed, so that a table that has just doubled wastes
+/// little.
 pub(crate) struct Stored {
+    expires_at: U48,
+    deadline: U48,
+    body: Box<Body>,
+}
+
+struct Body {
     revision: Revision,
     secret_hash: SecretHash,
     subject: Option<Subject>,
     created_at: Timestamp,
-    expires_at: Timestamp,
-    deadline: Timestamp,
     payload: Bytes,
     /// Absent for most anonymous sessions.
     login: Option<Box<Login>>,
@@ -48,72 +54,84 @@ impl Stored {
             authentication: record.authentication(),
             credential_tag: record.credential_tag().cloned(),
         };
-        Self {
+        let body = Body {
             revision: record.revision(),
             secret_hash: *record.secret_hash(),
             subject: record.subject().cloned(),
             created_at: record.created_at(),
-            expires_at: record.expires_at(),
-            deadline: record.deadline(),
             payload: record.payload().clone(),
             login: (login != Login::NONE).then(|| Box::new(login)),
             stamp,
             due: record.ends_at().into(),
+        };
+        Self {
+            expires_at: record.expires_at().into(),
+            deadline: record.deadline().into(),
+            body: Box::new(body),
         }
     }
 
     pub(crate) fn is_live(&self, now: Timestamp) -> bool {
-        now < self.ends_at()
+        self.outlives(now.into())
     }
 
     pub(crate) fn ends_at(&self) -> Timestamp {
-        self.expires_at.min(self.deadline)
+        self.end().timestamp()
     }
 
     pub(crate) const fn subject(&self) -> Option<&Subject> {
-        self.subject.as_ref()
+        self.body.subject.as_ref()
     }
 
     pub(crate) const fn stamp(&self) -> U48 {
-        self.stamp
+        self.body.stamp
     }
 
     pub(crate) fn cost(&self) -> Cost {
-        let login = self.login.as_deref().map_or(0, |login| {
+        let login = self.body.login.as_deref().map_or(0, |login| {
             let tag = login.credential_tag.as_ref().map_or(0, |tag| 16 + tag.as_bytes().len());
             size_of::<Login>() + tag
         });
-        let subject = self.subject.as_ref().map_or(0, |subject| 16 + subject.as_bytes().len());
-        let bytes = (self.payload.len() + login + subject) as u64;
-        Cost { bytes: RECORD_BYTES + bytes, anonymous: self.subject.is_none() }
+        let subject = self.subject().map_or(0, |subject| 16 + subject.as_bytes().len());
+        let bytes = (self.body.payload.len() + login + subject) as u64;
+        Cost { bytes: RECORD_BYTES + bytes, anonymous: self.subject().is_none() }
     }
 
     pub(crate) fn record(&self, id: &SessionId) -> Record {
-        let login = self.login.as_deref();
+        let body = &*self.body;
+        let login = body.login.as_deref();
         Record::from_parts(RecordParts {
             id: *id,
-            revision: self.revision,
-            secret_hash: self.secret_hash,
+            revision: body.revision,
+            secret_hash: body.secret_hash,
             previous: login.and_then(|login| login.previous),
-            subject: self.subject.clone(),
-            created_at: self.created_at,
-            expires_at: self.expires_at,
-            deadline: self.deadline,
+            subject: body.subject.clone(),
+            created_at: body.created_at,
+            expires_at: self.expires_at.timestamp(),
+            deadline: self.deadline.timestamp(),
             authentication: login.and_then(|login| login.authentication),
             credential_tag: login.and_then(|login| login.credential_tag.clone()),
-            payload: self.payload.clone(),
+            payload: body.payload.clone(),
         })
     }
 
     pub(crate) fn summary(&self, id: &SessionId) -> SessionSummary {
         SessionSummary::new(
             *id,
-            self.subject.clone(),
-            self.created_at,
-            self.expires_at,
-            self.deadline,
-            self.login.as_deref().and_then(|login| login.authentication),
+            self.body.subject.clone(),
+            self.body.created_at,
+            self.expires_at.timestamp(),
+            self.deadline.timestamp(),
+            self.body.login.as_deref().and_then(|login| login.authentication),
         )
+    }
+
+    fn end(&self) -> U48 {
+        self.expires_at.min(self.deadline)
+    }
+
+    fn outlives(&self, now: U48) -> bool {
+        now < self.end()
     }
 }
 
@@ -130,7 +148,7 @@ struct Due {
 
 /// A part of the records, behind one lock.
 pub(crate) struct Shard {
-    table: HashMap<SessionId, Box<Stored>, IdHash>,
+    table: HashMap<SessionId, Stored, IdHash>,
     /// Every record once, at or before its end. A touch leaves it where it is; a purge that finds it
     /// still alive moves it to its end of that moment.
     due: BTreeSet<Due>,
@@ -140,7 +158,7 @@ pub(crate) struct Shard {
 #[derive(Default)]
 pub(crate) struct Examined {
     pub(crate) count: usize,
-    pub(crate) removed: Vec<(SessionId, Box<Stored>)>,
+    pub(crate) removed: Vec<(SessionId, Stored)>,
 }
 
 impl Shard {
@@ -149,7 +167,7 @@ impl Shard {
     }
 
     pub(crate) fn get(&self, id: &SessionId) -> Option<&Stored> {
-        self.table.get(id).map(Box::as_ref)
+        self.table.get(id)
     }
 
     pub(crate) fn get_live(&self, id: &SessionId, now: Timestamp) -> Option<&Stored> {
@@ -157,19 +175,19 @@ impl Shard {
     }
 
     /// Puts a record in, and hands out the one that was there.
-    pub(crate) fn insert(&mut self, id: SessionId, stored: Box<Stored>) -> Option<Box<Stored>> {
-        let due = Due { at: stored.due, id };
+    pub(crate) fn insert(&mut self, id: SessionId, stored: Stored) -> Option<Stored> {
+        let due = Due { at: stored.body.due, id };
         let replaced = self.table.insert(id, stored);
         if let Some(replaced) = &replaced {
-            self.due.remove(&Due { at: replaced.due, id });
+            self.due.remove(&Due { at: replaced.body.due, id });
         }
         self.due.insert(due);
         replaced
     }
 
-    pub(crate) fn remove(&mut self, id: &SessionId) -> Option<Box<Stored>> {
+    pub(crate) fn remove(&mut self, id: &SessionId) -> Option<Stored> {
         let stored = self.table.remove(id)?;
-        self.due.remove(&Due { at: stored.due, id: *id });
+        self.due.remove(&Due { at: stored.body.due, id: *id });
         Some(stored)
     }
 
@@ -189,23 +207,22 @@ impl Shard {
         let Some(present) = self.table.get_mut(id).filter(|stored| stored.is_live(now)) else {
             return Ok(UpdateOutcome::Missing);
         };
-        if present.revision == next.revision {
-            present.stamp = stamp.unwrap_or(present.stamp);
+        if present.body.revision == next.body.revision {
+            present.body.stamp = stamp.unwrap_or(present.body.stamp);
             return Ok(UpdateOutcome::Updated);
         }
-        if present.revision != expected {
+        if present.body.revision != expected {
             return Ok(UpdateOutcome::Conflict);
         }
         usage.exchange(present.cost(), next.cost())?;
-        next.stamp = stamp.unwrap_or(present.stamp);
         next.expires_at = next.expires_at.max(present.expires_at);
-        next.due = present.due;
-        mem::swap(&mut **present, next);
-        let end = U48::from(present.ends_at());
-        if end < present.due {
-            self.due.remove(&Due { at: present.due, id: *id });
-            self.due.insert(Due { at: end, id: *id });
-            present.due = end;
+        next.body.stamp = stamp.unwrap_or(present.body.stamp);
+        let due = present.body.due;
+        next.body.due = due.min(next.end());
+        mem::swap(present, next);
+        if present.body.due < due {
+            self.due.remove(&Due { at: due, id: *id });
+            self.due.insert(Due { at: present.body.due, id: *id });
         }
         Ok(UpdateOutcome::Updated)
     }
@@ -218,7 +235,7 @@ impl Shard {
     ) -> TouchOutcome {
         match self.table.get_mut(id).filter(|stored| stored.is_live(now)) {
             Some(stored) => {
-                stored.expires_at = stored.expires_at.max(expires_at);
+                stored.expires_at = stored.expires_at.max(expires_at.into());
                 TouchOutcome::Touched
             }
             None => TouchOutcome::Missing,
@@ -229,16 +246,19 @@ impl Shard {
     /// then, and moves the others to their end.
     pub(crate) fn take_due(&mut self, limit: usize, cutoff: Timestamp) -> Examined {
         let mut examined = Examined::default();
+        let cutoff = U48::from(cutoff);
         while examined.count < limit {
-            let Some(due) = self.due.first().copied().filter(|due| due.at <= cutoff.into()) else {
+            let Some(due) = self.due.first().copied().filter(|due| due.at <= cutoff) else {
                 break;
             };
             examined.count += 1;
             self.due.pop_first();
-            let Some(stored) = self.table.get_mut(&due.id) else { continue };
-            if cutoff < stored.ends_at() {
-                stored.due = stored.ends_at().into();
-                self.due.insert(Due { at: stored.due, id: due.id });
+            let Some(stored) = self.table.get_mut(&due.id) else {
+                continue;
+            };
+            if stored.outlives(cutoff) {
+                stored.body.due = stored.end();
+                self.due.insert(Due { at: stored.body.due, id: due.id });
             } else if let Some(stored) = self.table.remove(&due.id) {
                 examined.removed.push((due.id, stored));
             }
@@ -248,10 +268,11 @@ impl Shard {
 
     /// How many records are live: all but the due ones that are over. Cost: the number of due records.
     pub(crate) fn count_live(&self, now: Timestamp) -> usize {
+        let now_in_millis = U48::from(now);
         let over = self
             .due
             .iter()
-            .take_while(|due| due.at <= now.into())
+            .take_while(|due| due.at <= now_in_millis)
             .filter(|due| self.get_live(&due.id, now).is_none())
             .count();
         self.table.len() - over

@@ -13,6 +13,13 @@ impl U48 {
         let [_, _, lower @ ..] = number.to_be_bytes();
         Self(lower)
     }
+
+    /// The time that this number of milliseconds stands for.
+    pub(crate) fn timestamp(self) -> Timestamp {
+        let mut bytes = [0; 8];
+        bytes[2..].copy_from_slice(&self.0);
+        Timestamp::from_millis(u64::from_be_bytes(bytes))
+    }
 }
 
 impl From<Timestamp> for U48 {

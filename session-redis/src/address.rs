@@ -17,22 +17,26 @@ impl Address {
     ///
     /// No error repeats any part of the URL, since it may hold a password.
     pub(crate) fn parse(url: &str) -> Result<Self, StoreError> {
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| config("the URL has no scheme"))?;
+        let (scheme, rest) =
+            url.split_once("://").ok_or_else(|| config("the URL has no scheme"))?;
         let tls = match scheme {
             "redis" => false,
             "rediss" => true,
             _ => return Err(config("the scheme of the URL is neither redis nor rediss")),
         };
         if rest.contains('#') {
-            return Err(config("a fragment in the URL is not supported; certificates are always verified"));
+            return Err(config(
+                "a fragment in the URL is not supported; certificates are always verified",
+            ));
         }
         if rest.contains('?') {
             return Err(config("options in the URL are not supported; use the builder"));
         }
         // The driver reads the rest, TLS or not; what it says may repeat the URL.
-        let info: ConnectionInfo = format!("redis://{rest}")
-            .into_connection_info()
-            .map_err(|_| config("the URL has no usable host, port, database number, user or password"))?;
+        let info: ConnectionInfo =
+            format!("redis://{rest}").into_connection_info().map_err(|_| {
+                config("the URL has no usable host, port, database number, user or password")
+            })?;
         let ConnectionAddr::Tcp(host, port) = info.addr() else {
             return Err(config("the URL has no host"));
         };
@@ -54,8 +58,12 @@ mod tests {
 
     #[test]
     fn user_password_host_port_and_database_are_read() {
-        let address = Address::parse("redis://app:p%40ss%2Fw%23rd%3F@cache.example:7000/3").unwrap();
-        assert_eq!((address.host.as_str(), address.port, address.tls), ("cache.example", 7000, false));
+        let address =
+            Address::parse("redis://app:p%40ss%2Fw%23rd%3F@cache.example:7000/3").unwrap();
+        assert_eq!(
+            (address.host.as_str(), address.port, address.tls),
+            ("cache.example", 7000, false)
+        );
         assert_eq!(address.login.username(), Some("app"));
         assert_eq!(address.login.password(), Some("p@ss/w#rd?"));
         assert_eq!(address.login.db(), 3);

@@ -176,8 +176,10 @@ impl RedisStoreBuilder {
         let connector = Arc::new(Connector { address, tls, connect_timeout, user_timeout });
         let lanes = |count| Lanes::new((0..count).map(|_| Slot::new(Arc::clone(&connector))));
         let durable = if self.replicas.is_some() { DURABLE_CONNECTIONS } else { 0 };
-        let source =
-            Source::Shared { ordinary: lanes(usize::from(self.connections)), durable: lanes(durable) };
+        let source = Source::Shared {
+            ordinary: lanes(usize::from(self.connections)),
+            durable: lanes(durable),
+        };
         Ok(self.finish(prefix, source))
     }
 
@@ -199,8 +201,10 @@ impl RedisStoreBuilder {
 
     fn checked(&self) -> Result<Prefix, StoreError> {
         let prefix = Prefix::new(&self.prefix)?;
-        let in_range = |time: Duration| time >= Duration::from_millis(1) && time <= LONGEST_DEADLINE;
-        let times = [self.deadline, self.walk_deadline, self.connect_timeout, self.response_timeout];
+        let in_range =
+            |time: Duration| time >= Duration::from_millis(1) && time <= LONGEST_DEADLINE;
+        let times =
+            [self.deadline, self.walk_deadline, self.connect_timeout, self.response_timeout];
         if !times.into_iter().all(in_range) {
             return Err(config("deadlines and timeouts are between 1 ms and an hour"));
         }
@@ -211,9 +215,13 @@ impl RedisStoreBuilder {
             return Err(config("there are 1 to 16 connections"));
         }
         if let Some(replicas) = self.replicas
-            && (replicas.count == 0 || !in_range(replicas.within) || replicas.within >= self.deadline)
+            && (replicas.count == 0
+                || !in_range(replicas.within)
+                || replicas.within >= self.deadline)
         {
-            return Err(config("at least one replica is waited for, at least 1 ms and less than the deadline"));
+            return Err(config(
+                "at least one replica is waited for, at least 1 ms and less than the deadline",
+            ));
         }
         Ok(prefix)
     }
@@ -269,7 +277,13 @@ mod tests {
             let error = bad.clone().connect_lazily(URL).expect_err(&format!("{bad:?}"));
             assert_eq!(error.kind(), StoreErrorKind::Config);
         }
-        assert!(builder().replicas(1, second).margin(Duration::from_secs(61)).connect_lazily(URL).is_ok());
+        assert!(
+            builder()
+                .replicas(1, second)
+                .margin(Duration::from_secs(61))
+                .connect_lazily(URL)
+                .is_ok()
+        );
     }
 
     #[cfg(not(feature = "tls-rustls"))]
@@ -282,7 +296,8 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_shows_the_password() {
-        let store = RedisStore::builder().connect_lazily("redis://user:canary@127.0.0.1:1").unwrap();
+        let store =
+            RedisStore::builder().connect_lazily("redis://user:canary@127.0.0.1:1").unwrap();
         let error = RedisStore::connect("redis://user:canary@127.0.0.1:1").await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         assert!(!format!("{store:?} {error:?} {error}").contains("canary"));

@@ -103,7 +103,10 @@ impl RedisStore {
             mode: info.text("redis_mode"),
             eviction_policy: info.text("maxmemory_policy").or(policy),
             evicted_keys: info.number("evicted_keys"),
-            append_only: info.text("aof_enabled").map(|on| on == "1").or(append_only.map(|on| on == "yes")),
+            append_only: info
+                .text("aof_enabled")
+                .map(|on| on == "1")
+                .or(append_only.map(|on| on == "yes")),
             append_fsync,
             append_ok: info.text("aof_last_write_status").map(|status| status == "ok"),
             snapshots,
@@ -124,19 +127,29 @@ impl RedisStore {
         if let Some(version) = known(&report.version)
             && before_6_2(version)
         {
-            add(Severity::Error, format!("the server is version {version}; 6.2 is the oldest that works"));
+            add(
+                Severity::Error,
+                format!("the server is version {version}; 6.2 is the oldest that works"),
+            );
         }
         if known(&report.role).is_some_and(|role| role != "master") {
             add(Severity::Error, "the server is a replica; sessions need the primary".into());
         }
         if known(&report.mode) == Some("cluster") {
-            add(Severity::Error, "the server is part of a cluster, which this store does not speak to".into());
+            add(
+                Severity::Error,
+                "the server is part of a cluster, which this store does not speak to".into(),
+            );
         }
         if let Some(policy) = known(&report.eviction_policy)
             && policy != "noeviction"
         {
-            let severity = if self.inner.allow_eviction { Severity::Warning } else { Severity::Error };
-            add(severity, format!("maxmemory-policy is {policy}: sessions may vanish, logouts may miss some"));
+            let severity =
+                if self.inner.allow_eviction { Severity::Warning } else { Severity::Error };
+            add(
+                severity,
+                format!("maxmemory-policy is {policy}: sessions may vanish, logouts may miss some"),
+            );
         }
         if let Some(skew) = report.clock_skew
             && skew > self.inner.max_skew
@@ -147,13 +160,19 @@ impl RedisStore {
             && connected < u64::from(wanted.count)
         {
             let count = wanted.count;
-            add(Severity::Error, format!("{connected} replicas are connected, {count} are waited for"));
+            add(
+                Severity::Error,
+                format!("{connected} replicas are connected, {count} are waited for"),
+            );
         }
 
         if report.append_only == Some(false) {
             add(Severity::Warning, "appendonly is off: a crash can undo logouts".into());
         } else if known(&report.append_fsync) == Some("no") {
-            add(Severity::Warning, "appendfsync is no: a crash of the machine can undo logouts".into());
+            add(
+                Severity::Warning,
+                "appendfsync is no: a crash of the machine can undo logouts".into(),
+            );
         }
         if report.append_ok == Some(false) {
             add(Severity::Warning, "the last write to the append-only file failed".into());
@@ -224,9 +243,14 @@ mod tests {
 
     #[test]
     fn versions_before_6_2_are_told_apart() {
-        for (version, old) in
-            [("6.0.16", true), ("5.0", true), ("6.2.0", false), ("7.0.15", false), ("10.1", false), ("x", false)]
-        {
+        for (version, old) in [
+            ("6.0.16", true),
+            ("5.0", true),
+            ("6.2.0", false),
+            ("7.0.15", false),
+            ("10.1", false),
+            ("x", false),
+        ] {
             assert_eq!(before_6_2(version), old, "{version}");
         }
     }

@@ -3,16 +3,19 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
-use redis::{AsyncConnectionConfig, Value};
+use redis::{AsyncConnectionConfig, ServerError, Value};
 use session_core::{StoreError, StoreErrorKind};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::address::Address;
@@ -21,6 +24,9 @@ use crate::tls::Tls;
 
 /// Requests that may wait for the driver task before a sender has to wait.
 const QUEUE_LEN: usize = 256;
+
+/// How long to wait for the task of a connection that has failed to end.
+const END_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Opens connections to one server.
 #[derive(Debug)]
@@ -37,8 +43,10 @@ pub(crate) struct Connector {
 pub(crate) struct Connection {
     multiplexed: MultiplexedConnection,
     _driver: AbortOnDrop,
-    /// Set when the driver task has ended: nothing can be sent any more.
-    closed: Arc<AtomicBool>,
+    /// Its sender goes when the driver task has ended: nothing can be sent any more.
+    closed: watch::Receiver<()>,
+    /// How many bytes have been handed to the operating system.
+    written: Arc<AtomicU64>,
     /// Set when calls shall not begin on it any more, though some may still be in flight.
     retired: AtomicBool,
     server: Server,
@@ -57,21 +65,28 @@ impl Connector {
     pub(crate) async fn open(&self) -> Result<Connection, StoreError> {
         match tokio::time::timeout(self.connect_timeout, self.open_in_time()).await {
             Ok(opened) => opened,
-            Err(_) => Err(StoreError::new(StoreErrorKind::Unavailable, "connect: no answer in time")),
+            Err(_) => {
+                Err(StoreError::new(StoreErrorKind::Unavailable, "connect: no answer in time"))
+            }
         }
     }
 
     async fn open_in_time(&self) -> Result<Connection, StoreError> {
         let stream = self.tcp().await.map_err(unreachable)?;
+        let written = Arc::default();
         match &self.tls {
-            None => self.log_in(stream).await,
-            Some(tls) => self.log_in(tls.connect(stream).await.map_err(unreachable)?).await,
+            None => self.log_in(stream, written).await,
+            Some(tls) => {
+                self.log_in(tls.connect(stream).await.map_err(unreachable)?, written).await
+            }
         }
     }
 
     async fn tcp(&self) -> io::Result<TcpStream> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        for address in tokio::net::lookup_host((self.address.host.as_str(), self.address.port)).await? {
+        for address in
+            tokio::net::lookup_host((self.address.host.as_str(), self.address.port)).await?
+        {
             match self.tcp_to(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,
@@ -91,10 +106,17 @@ impl Connector {
         Ok(stream)
     }
 
-    async fn log_in<S>(&self, stream: S) -> Result<Connection, StoreError>
+    async fn log_in<S>(&self, stream: S, written: Arc<AtomicU64>) -> Result<Connection, StoreError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let refusal = Arc::default();
+        let stream =
+            Observed { stream, written: Arc::clone(&written), refusal: Some(Arc::clone(&refusal)) };
+        let failed = |error| match refused(&refusal) {
+            Some(reply) => error::from_server(&reply, "log in"),
+            None => error::from_driver(error, StoreErrorKind::Unavailable, "log in"),
+        };
         // Our own deadlines, one for the whole call, replace the driver's.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
@@ -103,25 +125,25 @@ impl Connector {
         let (mut multiplexed, driver) =
             MultiplexedConnection::new_with_config(&self.address.login, stream, config)
                 .await
-                .map_err(|error| error::from_driver(error, StoreErrorKind::Unavailable, "log in"))?;
+                .map_err(failed)?;
 
-        let closed = Arc::new(AtomicBool::new(false));
-        let on_end = SetOnDrop(Arc::clone(&closed));
+        let (open, closed) = watch::channel(());
         let driver = tokio::spawn(async move {
-            let _on_end = on_end;
+            let _open = open;
             driver.await;
         });
         let driver = AbortOnDrop(driver.abort_handle());
 
-        let reply = multiplexed
-            .send_packed_command(&redis::cmd("HELLO"))
-            .await
-            .map_err(|error| error::from_driver(error, StoreErrorKind::Unavailable, "log in"))?;
+        let reply = multiplexed.send_packed_command(&redis::cmd("HELLO")).await.map_err(failed)?;
         let server = Server::from_hello(reply)?;
         if server.is_replica {
-            return Err(StoreError::new(StoreErrorKind::ReadOnly, "connect: the server is a replica"));
+            return Err(StoreError::new(
+                StoreErrorKind::ReadOnly,
+                "connect: the server is a replica",
+            ));
         }
-        Ok(Connection { multiplexed, _driver: driver, closed, retired: AtomicBool::new(false), server })
+        let retired = AtomicBool::new(false);
+        Ok(Connection { multiplexed, _driver: driver, closed, written, retired, server })
     }
 }
 
@@ -139,7 +161,19 @@ impl Connection {
     }
 
     pub(crate) fn is_usable(&self) -> bool {
-        !self.retired.load(Ordering::Acquire) && !self.closed.load(Ordering::Acquire)
+        !self.retired.load(Ordering::Acquire) && self.closed.has_changed().is_ok()
+    }
+
+    /// How many bytes have been sent so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Whether surely nothing was sent since there were `before` bytes, and nothing will be.
+    pub(crate) async fn sent_nothing_since(&self, before: u64) -> bool {
+        let mut closed = self.closed.clone();
+        let ended = tokio::time::timeout(END_PATIENCE, closed.changed()).await;
+        matches!(ended, Ok(Err(_))) && self.written() == before
     }
 
     /// From now on no call begins on this connection. Calls in flight end by their own deadlines.
@@ -189,12 +223,61 @@ fn text(value: &Value) -> Option<&str> {
     }
 }
 
-/// Tells that a task has ended, in whichever way.
-struct SetOnDrop(Arc<AtomicBool>);
+/// A stream that counts what is written to it, and keeps what the server said first, if that was an error.
+///
+/// A server that has too many clients says so and closes, asked or not.
+struct Observed<S> {
+    stream: S,
+    written: Arc<AtomicU64>,
+    refusal: Option<Arc<OnceLock<Vec<u8>>>>,
+}
 
-impl Drop for SetOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
+/// The error that the server said first.
+fn refused(refusal: &OnceLock<Vec<u8>>) -> Option<ServerError> {
+    match redis::parse_redis_value(refusal.get()?) {
+        Ok(Value::ServerError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let bytes = &buffer.filled()[before..];
+        if let (Some(first), Some(refusal)) =
+            (bytes.first(), self.refusal.take_if(|_| !bytes.is_empty()))
+            && *first == b'-'
+        {
+            let _ = refusal.set(bytes.to_vec());
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Ok(count)) = &written {
+            self.written.fetch_add(u64::try_from(*count).unwrap_or(u64::MAX), Ordering::AcqRel);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
@@ -229,9 +312,13 @@ mod tests {
 
     #[test]
     fn the_version_decides_what_pexpire_knows() {
-        for (version, conditional) in
-            [("7.0.15", true), ("8.4.0", true), ("10.0", true), ("6.2.14", false), ("unstable", false)]
-        {
+        for (version, conditional) in [
+            ("7.0.15", true),
+            ("8.4.0", true),
+            ("10.0", true),
+            ("6.2.14", false),
+            ("unstable", false),
+        ] {
             let server = Server::from_hello(hello(version, "master")).unwrap();
             assert_eq!(server.conditional_expire, conditional, "{version}");
             assert!(!server.is_replica);

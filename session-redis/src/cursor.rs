@@ -44,7 +44,8 @@ pub(crate) fn read_index_position(
 ) -> Result<IndexPosition, StoreError> {
     let body = unseal(INDEX, cursor, prefix, subject.as_bytes())?;
     let (deadline, id) = body.split_first_chunk().ok_or_else(invalid)?;
-    let deadline = Timestamp::from_stored_millis(i64::from_be_bytes(*deadline)).ok_or_else(invalid)?;
+    let deadline =
+        Timestamp::from_stored_millis(i64::from_be_bytes(*deadline)).ok_or_else(invalid)?;
     let id = match id {
         [] => None,
         id => Some(SessionId::try_from(id).map_err(|_| invalid())?),
@@ -61,7 +62,10 @@ pub(crate) fn scan_position(position: &ScanPosition, prefix: &str) -> Result<Cur
     seal(SCAN, &body, prefix, &[])
 }
 
-pub(crate) fn read_scan_position(cursor: &Cursor, prefix: &str) -> Result<ScanPosition, StoreError> {
+pub(crate) fn read_scan_position(
+    cursor: &Cursor,
+    prefix: &str,
+) -> Result<ScanPosition, StoreError> {
     let body = unseal(SCAN, cursor, prefix, &[])?;
     let (goes_on, body) = body.split_first().ok_or_else(invalid)?;
     let (at, ids) = body.split_first_chunk().ok_or_else(invalid)?;
@@ -76,7 +80,12 @@ fn seal(kind: u8, body: &[u8], prefix: &str, listed: &[u8]) -> Result<Cursor, St
     Cursor::from_bytes(&bytes).map_err(|_| invalid())
 }
 
-fn unseal<'a>(kind: u8, cursor: &'a Cursor, prefix: &str, listed: &[u8]) -> Result<&'a [u8], StoreError> {
+fn unseal<'a>(
+    kind: u8,
+    cursor: &'a Cursor,
+    prefix: &str,
+    listed: &[u8],
+) -> Result<&'a [u8], StoreError> {
     let (found, rest) = cursor.as_bytes().split_first().ok_or_else(invalid)?;
     let (body, sum) = rest.split_last_chunk::<8>().ok_or_else(invalid)?;
     let expected = checksum(&[&[kind], body, prefix.as_bytes(), &[0], listed]);

@@ -33,9 +33,11 @@ const BY_CODE: &[(&str, StoreErrorKind)] = &[
     ("CROSSSLOT", StoreErrorKind::Config),
 ];
 
-/// Beginnings of texts behind the code `ERR`, which has no meaning of its own.
+/// Texts behind the code `ERR`, which has no meaning of its own.
 const BY_TEXT: &[(&str, StoreErrorKind)] = &[
+    ("The user executing the script can't", StoreErrorKind::Denied),
     ("max number of clients", StoreErrorKind::Overloaded),
+    ("AUTH <password> called without any password configured", StoreErrorKind::Denied),
     ("unknown command", StoreErrorKind::Config),
     ("wrong number of arguments", StoreErrorKind::Config),
     ("syntax error", StoreErrorKind::Config),
@@ -54,23 +56,28 @@ pub(crate) struct ServerReply {
 }
 
 impl ServerReply {
-    /// Servers before 7.0 wrap the error of a command inside a script into an `ERR` of their own.
     fn new(error: &ServerError) -> Self {
         let text = error.details().unwrap_or_default();
-        let code = if error.code() == "ERR" { inner_code(text) } else { None };
-        Self { code: code.unwrap_or(error.code()).to_owned(), text: without_arguments(text).to_owned() }
+        let code = inner_code(error.code(), text).unwrap_or(error.code());
+        Self { code: code.to_owned(), text: without_arguments(text).to_owned() }
     }
 
     fn kind(&self) -> StoreErrorKind {
         let by_code = BY_CODE.iter().find(|(code, _)| *code == self.code);
-        let by_text = || BY_TEXT.iter().find(|(text, _)| self.code == "ERR" && self.text.starts_with(text));
+        let by_text =
+            || BY_TEXT.iter().find(|(text, _)| self.code == "ERR" && self.text.contains(text));
         by_code.or_else(by_text).map_or(StoreErrorKind::Unavailable, |(_, kind)| *kind)
     }
 }
 
-/// The code of a command's error inside a script's error, as servers before 7.0 write it.
-fn inner_code(text: &str) -> Option<&'static str> {
-    let inner = text.strip_prefix("Error running script")?;
+/// The code of the error inside an error: servers before 7.0 wrap that of a command in a script, and all
+/// servers that of a refused `EXEC`.
+fn inner_code(code: &str, text: &str) -> Option<&'static str> {
+    let inner = match code {
+        "ERR" => text.strip_prefix("Error running script")?,
+        "EXECABORT" => text.strip_prefix("Transaction discarded because of: ")?,
+        _ => return None,
+    };
     let mut words = inner.split(|c: char| !c.is_ascii_uppercase());
     words.find_map(|word| BY_CODE.iter().find(|(code, _)| *code == word).map(|(code, _)| *code))
 }
@@ -143,18 +150,20 @@ pub(crate) fn has_code(reply: &Value, wanted: &str) -> bool {
 
 /// The store's error for an error of the driver. Only texts of the operating system and of the server are
 /// kept: others of the driver's may show what was received.
-pub(crate) fn from_driver(error: RedisError, kind: StoreErrorKind, doing: &'static str) -> StoreError {
+pub(crate) fn from_driver(
+    error: RedisError,
+    kind: StoreErrorKind,
+    doing: &'static str,
+) -> StoreError {
     let store_error = |kind| StoreError::new(kind, doing);
     if error.is_io_error() {
         return store_error(kind).with_source(error);
     }
     match error.kind() {
-        redis::ErrorKind::AuthenticationFailed => {
-            store_error(StoreErrorKind::Denied).with_source(DriverError("the server refused the credentials"))
-        }
-        redis::ErrorKind::InvalidClientConfig => {
-            store_error(StoreErrorKind::Config).with_source(DriverError("the connection settings are not usable"))
-        }
+        redis::ErrorKind::AuthenticationFailed => store_error(StoreErrorKind::Denied)
+            .with_source(DriverError("the server refused the credentials")),
+        redis::ErrorKind::InvalidClientConfig => store_error(StoreErrorKind::Config)
+            .with_source(DriverError("the connection settings are not usable")),
         _ => match ServerError::try_from(error) {
             Ok(error) => from_server(&error, doing),
             Err(error) => store_error(kind).with_source(DriverError(match error.kind() {
@@ -204,6 +213,15 @@ mod tests {
             ("ERR max number of clients reached", Kind::Overloaded),
             ("ERR unknown command 'GETDEL'", Kind::Config),
             ("ERR DB index is out of range", Kind::Config),
+            (
+                "ERR The user executing the script can't run this command or subcommand",
+                Kind::Denied,
+            ),
+            (
+                "EXECABORT Transaction discarded because of: NOPERM this user has no permissions",
+                Kind::Denied,
+            ),
+            ("EXECABORT Transaction discarded because of previous errors.", Kind::Unavailable),
             ("ERR something new", Kind::Unavailable),
             ("SOMETHING new", Kind::Unavailable),
         ] {
@@ -223,6 +241,10 @@ mod tests {
                 StoreErrorKind::ReadOnly,
             ),
             (
+                "ERR Error running script (call to f_ab): @user_script:7: The user executing the script can't",
+                StoreErrorKind::Denied,
+            ),
+            (
                 "ERR Error running script (call to f_ab): @user_script:7: unknown trouble",
                 StoreErrorKind::Unavailable,
             ),
@@ -234,7 +256,9 @@ mod tests {
     #[test]
     fn what_the_server_repeats_of_a_request_is_not_kept() {
         let error = from_server(
-            &parse("ERR unknown command 'SET', with args beginning with: 'session:s:' 'canary-payload'"),
+            &parse(
+                "ERR unknown command 'SET', with args beginning with: 'session:s:' 'canary-payload'",
+            ),
             "create",
         );
         let source = error.source().unwrap().to_string();

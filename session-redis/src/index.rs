@@ -2,7 +2,8 @@
 
 use redis::{Pipeline, Value};
 use session_core::{
-    Page, PageRequest, SessionId, SessionSummary, StoreError, Subject, SubjectIndex, Timestamp, async_trait,
+    Page, PageRequest, SessionId, SessionSummary, StoreError, Subject, SubjectIndex, Timestamp,
+    async_trait,
 };
 use tokio::time::Instant;
 
@@ -49,7 +50,8 @@ impl SubjectIndex for RedisStore {
         except: Option<&SessionId>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let limits = Limits { deadline: Instant::now() + self.inner.walk_deadline, ..self.limits(true) };
+        let limits =
+            Limits { deadline: Instant::now() + self.inner.walk_deadline, ..self.limits(true) };
         let mut deleted = 0;
         match self.delete_walk(subject, except, now, limits, &mut deleted).await {
             Ok(()) => Ok(deleted),
@@ -83,8 +85,11 @@ impl RedisStore {
         loop {
             let entries = self.index_page(subject, position, CHUNK, limits).await?;
             let Some(last) = entries.last().copied() else { break };
-            let ids: Vec<SessionId> =
-                entries.iter().filter_map(|entry| entry.id).filter(|id| Some(id) != except).collect();
+            let ids: Vec<SessionId> = entries
+                .iter()
+                .filter_map(|entry| entry.id)
+                .filter(|id| Some(id) != except)
+                .collect();
             let removed = self.delete_each(subject, &ids, now, limits).await?;
             *deleted += removed.iter().map(|(_, removed)| u64::from(removed.live)).sum::<u64>();
             // The last entry marks our place.
@@ -118,14 +123,21 @@ impl RedisStore {
             .run(Lane::Ordinary, limits, |form| {
                 let mut batch = Pipeline::with_capacity(ids.len());
                 for id in ids {
-                    batch.add_command(self.delete_command(form, id, Condition::OfOrUnreadable(subject)));
+                    batch.add_command(self.delete_command(
+                        form,
+                        id,
+                        Condition::OfOrUnreadable(subject),
+                    ));
                 }
                 batch
             })
             .await
             .map_err(Failure::of_write)?;
         let replies = answer.replies.into_iter();
-        ids.iter().zip(replies).map(|(id, reply)| Ok((*id, Removed::from_reply(reply, now)?))).collect()
+        ids.iter()
+            .zip(replies)
+            .map(|(id, reply)| Ok((*id, Removed::from_reply(reply, now)?)))
+            .collect()
     }
 
     /// Entries of the index behind `position`, in order.
@@ -198,6 +210,7 @@ fn entry(member: &Value, score: &Value) -> Result<IndexPosition, StoreError> {
         return Err(error::unexpected("read the index"));
     };
     let deadline = std::str::from_utf8(score).ok().and_then(|score| score.parse().ok());
-    let deadline = deadline.map(Timestamp::from_millis).ok_or_else(|| error::unexpected("read the index"))?;
+    let deadline =
+        deadline.map(Timestamp::from_millis).ok_or_else(|| error::unexpected("read the index"))?;
     Ok(IndexPosition { deadline, id: SessionId::try_from(member.as_slice()).ok() })
 }

@@ -2,8 +2,8 @@
 
 use redis::Value;
 use session_core::{
-    Count, Inspect, Page, PageRequest, SessionId, SessionSummary, StoreError, StoreErrorKind, Timestamp,
-    async_trait,
+    Count, Inspect, Page, PageRequest, SessionId, SessionSummary, StoreError, StoreErrorKind,
+    Timestamp, async_trait,
 };
 use tokio::time::Instant;
 
@@ -20,7 +20,11 @@ const PIECE: usize = 1_000;
 
 #[async_trait]
 impl Inspect for RedisStore {
-    async fn scan(&self, page: &PageRequest, now: Timestamp) -> Result<Page<SessionSummary>, StoreError> {
+    async fn scan(
+        &self,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Page<SessionSummary>, StoreError> {
         let limits = self.limits(true);
         let mut position = match page.cursor() {
             Some(cursor) => cursor::read_scan_position(cursor, self.prefix())?,
@@ -42,7 +46,10 @@ impl Inspect for RedisStore {
         }
         if position.pending.len() > MAX_PENDING {
             // Only while the server's table shrinks to a tiny part, and even then hardly ever.
-            return Err(StoreError::new(StoreErrorKind::Overloaded, "scan: the server's table is being resized"));
+            return Err(StoreError::new(
+                StoreErrorKind::Overloaded,
+                "scan: the server's table is being resized",
+            ));
         }
         let done = position.at.is_none() && position.pending.is_empty();
         let next = if done { None } else { Some(cursor::scan_position(&position, self.prefix())?) };
@@ -50,7 +57,8 @@ impl Inspect for RedisStore {
     }
 
     async fn count(&self, now: Timestamp) -> Result<Count, StoreError> {
-        let limits = Limits { deadline: Instant::now() + self.inner.walk_deadline, ..self.limits(true) };
+        let limits =
+            Limits { deadline: Instant::now() + self.inner.walk_deadline, ..self.limits(true) };
         let mut live = 0;
         let mut at = Some(0);
         while let Some(from) = at {
@@ -80,7 +88,9 @@ impl RedisStore {
             })
             .await?;
         let mut parts = error::array(reply, "scan")?.into_iter();
-        let (Some(Value::BulkString(next)), Some(Value::Array(keys))) = (parts.next(), parts.next()) else {
+        let (Some(Value::BulkString(next)), Some(Value::Array(keys))) =
+            (parts.next(), parts.next())
+        else {
             return Err(error::unexpected("scan"));
         };
         let next: u64 = std::str::from_utf8(&next)

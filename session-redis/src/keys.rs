@@ -78,7 +78,9 @@ mod tests {
         for good in ["session", "a", "shop-1.eu_west", &"x".repeat(63)] {
             assert!(Prefix::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "*", "a[b]", "a{b}", "a:b", "a?", "a\\", "A", "é", "a b", "a\0", &"x".repeat(64)] {
+        for bad in
+            ["", "*", "a[b]", "a{b}", "a:b", "a?", "a\\", "A", "é", "a b", "a\0", &"x".repeat(64)]
+        {
             assert_eq!(Prefix::new(bad).unwrap_err().kind(), StoreErrorKind::Config, "{bad}");
         }
     }

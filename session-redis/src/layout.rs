@@ -53,7 +53,9 @@ pub(crate) enum Unreadable {
 impl From<Unreadable> for StoreError {
     fn from(why: Unreadable) -> Self {
         match why {
-            Unreadable::Corrupt => Self::new(StoreErrorKind::Corrupt, "what is stored is not a record"),
+            Unreadable::Corrupt => {
+                Self::new(StoreErrorKind::Corrupt, "what is stored is not a record")
+            }
             Unreadable::UnsupportedFormat => {
                 Self::new(StoreErrorKind::UnsupportedFormat, "the record has a later format")
             }
@@ -93,7 +95,8 @@ impl Head {
 pub(crate) fn encode(record: &Record) -> Vec<u8> {
     let payload = record.payload();
     let subject = record.subject().map_or(&[][..], Subject::as_bytes);
-    let mut out = Vec::with_capacity(MAX_HEADER_LEN - Subject::MAX_LEN + subject.len() + payload.len());
+    let mut out =
+        Vec::with_capacity(MAX_HEADER_LEN - Subject::MAX_LEN + subject.len() + payload.len());
     out.extend_from_slice(&MAGIC);
     out.push(FORMAT);
     out.extend_from_slice(record.revision().as_bytes());

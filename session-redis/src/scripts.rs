@@ -6,15 +6,20 @@ use std::sync::LazyLock;
 use redis::Cmd;
 
 /// Compare-and-set of a record.
-pub(crate) static UPDATE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/update.lua")));
+pub(crate) static UPDATE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/update.lua")));
 /// Move of an idle deadline.
-pub(crate) static TOUCH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/touch.lua")));
+pub(crate) static TOUCH: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/touch.lua")));
 /// Removal, with or without a condition.
-pub(crate) static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/delete.lua")));
+pub(crate) static DELETE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/delete.lua")));
 /// Index entry on servers before 7.0.
-pub(crate) static INDEX: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/index.lua")));
+pub(crate) static INDEX: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/index.lua")));
 /// Page of an index.
-pub(crate) static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/page.lua")));
+pub(crate) static PAGE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/page.lua")));
 
 /// A script and its hash.
 pub(crate) struct Script {

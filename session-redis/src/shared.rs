@@ -43,7 +43,10 @@ impl Slot {
     /// The connection; opened if there is none that is usable. On any error nothing was sent.
     ///
     /// Right after an attempt that failed, calls fail at once with the same error.
-    pub(crate) async fn get(self: &Arc<Self>, deadline: Instant) -> Result<Arc<Connection>, StoreError> {
+    pub(crate) async fn get(
+        self: &Arc<Self>,
+        deadline: Instant,
+    ) -> Result<Arc<Connection>, StoreError> {
         let mut attempt = match self.connection_or_attempt()? {
             Ok(connection) => return Ok(connection),
             Err(attempt) => attempt,
@@ -51,9 +54,10 @@ impl Slot {
         let finished = tokio::time::timeout_at(deadline, attempt.wait_for(Option::is_some)).await;
         match finished {
             Err(_) => Err(StoreError::new(StoreErrorKind::Timeout, "wait for a connection")),
-            Ok(Err(_)) => {
-                Err(StoreError::new(StoreErrorKind::Unavailable, "the attempt to connect was cut off"))
-            }
+            Ok(Err(_)) => Err(StoreError::new(
+                StoreErrorKind::Unavailable,
+                "the attempt to connect was cut off",
+            )),
             Ok(Ok(result)) => match result.as_ref() {
                 Some(Ok(connection)) => Ok(Arc::clone(connection)),
                 Some(Err(error)) => Err(repeated(error)),

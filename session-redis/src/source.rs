@@ -112,7 +112,7 @@ impl Source {
         build: impl Fn(Form) -> Pipeline,
     ) -> Result<Answer, Failure> {
         let mut script = ScriptForm::Hash;
-        let mut resent = false;
+        let (mut resent, mut unsent) = (false, false);
         loop {
             let lease = self.lease(lane, limits.deadline).await.map_err(|error| {
                 if resent { Failure::Unknown(error) } else { Failure::NotSent(error) }
@@ -124,8 +124,13 @@ impl Source {
                     script = ScriptForm::Source;
                 }
                 Ok(replies) => return Ok(Answer { replies, resent }),
+                // An idle connection that the server had closed: once more, on a new one.
+                Err(Broken::Unsent(_)) if !unsent => unsent = true,
+                Err(Broken::Unsent(error)) if !resent => return Err(Failure::NotSent(error)),
                 Err(Broken::Lost(_)) if limits.resend && !resent => resent = true,
-                Err(Broken::Lost(error) | Broken::Late(error)) => return Err(Failure::Unknown(error)),
+                Err(Broken::Unsent(error) | Broken::Lost(error) | Broken::Late(error)) => {
+                    return Err(Failure::Unknown(error));
+                }
             }
         }
     }
@@ -145,7 +150,10 @@ impl Source {
             (Self::Pool(pool), _) => match tokio::time::timeout_at(deadline, pool.get()).await {
                 Ok(Ok(connection)) => Ok(Lease::Pooled(connection)),
                 Ok(Err(error)) => Err(from_pool(error)),
-                Err(_) => Err(StoreError::new(StoreErrorKind::Timeout, "wait for a connection of the pool")),
+                Err(_) => Err(StoreError::new(
+                    StoreErrorKind::Timeout,
+                    "wait for a connection of the pool",
+                )),
             },
         }
     }
@@ -174,7 +182,8 @@ impl Lanes {
             0 | 1 => 0,
             n => self.next.fetch_add(1, Ordering::Relaxed) % n,
         };
-        let none = || StoreError::new(StoreErrorKind::Config, "there is no connection of this kind");
+        let none =
+            || StoreError::new(StoreErrorKind::Config, "there is no connection of this kind");
         self.slots.get(next).ok_or_else(none)
     }
 }
@@ -185,11 +194,13 @@ enum Lease {
     Pooled(deadpool_redis::Connection),
 }
 
-/// Why an exchange has no replies. Its request may have been applied.
+/// Why an exchange has no replies.
 enum Broken {
-    /// The connection ended.
+    /// The connection had ended before anything of the request was sent.
+    Unsent(StoreError),
+    /// The connection ended. The request may have been applied.
     Lost(StoreError),
-    /// Nothing came in time.
+    /// Nothing came in time. The request may have been applied.
     Late(StoreError),
 }
 
@@ -203,6 +214,10 @@ impl Lease {
 
     /// Sends and receives. A connection that fails, or that leads to a replica, is not used again.
     async fn exchange(mut self, batch: &Pipeline, reply_by: Instant) -> Result<Vec<Value>, Broken> {
+        let before = match &self {
+            Self::Shared(_, connection) => connection.written(),
+            Self::Pooled(_) => 0,
+        };
         let received = {
             let connection = match &mut self {
                 Self::Shared(handle, _) => handle,
@@ -218,12 +233,31 @@ impl Lease {
                 Ok(replies)
             }
             Ok(Err(error)) => {
+                let unsent = match &self {
+                    Self::Shared(_, connection) => connection.sent_nothing_since(before).await,
+                    Self::Pooled(_) => false,
+                };
                 self.retire("the connection failed");
-                Err(Broken::Lost(error::from_driver(error, StoreErrorKind::OutcomeUnknown, "no reply")))
+                Err(if unsent {
+                    Broken::Unsent(error::from_driver(
+                        error,
+                        StoreErrorKind::Unavailable,
+                        "not sent",
+                    ))
+                } else {
+                    Broken::Lost(error::from_driver(
+                        error,
+                        StoreErrorKind::OutcomeUnknown,
+                        "no reply",
+                    ))
+                })
             }
             Err(_) => {
                 self.retire("no reply in time");
-                Err(Broken::Late(StoreError::new(StoreErrorKind::OutcomeUnknown, "no reply in time")))
+                Err(Broken::Late(StoreError::new(
+                    StoreErrorKind::OutcomeUnknown,
+                    "no reply in time",
+                )))
             }
         }
     }
@@ -237,7 +271,10 @@ impl Lease {
     }
 }
 
-async fn send(connection: &mut MultiplexedConnection, batch: &Pipeline) -> Result<Vec<Value>, RedisError> {
+async fn send(
+    connection: &mut MultiplexedConnection,
+    batch: &Pipeline,
+) -> Result<Vec<Value>, RedisError> {
     let mut commands = batch.cmd_iter();
     match (commands.next(), batch.len()) {
         (Some(command), 1) => Ok(vec![connection.send_packed_command(command).await?]),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use deadpool_redis::Pool;
 use redis::{Cmd, Pipeline, Value};
 use session_core::{
-    Change, CreateOutcome, Inspect, MAX_PAYLOAD_LEN, Purge, Record, SessionId, SessionStore, StoreError,
-    StoreErrorKind, Subject, SubjectIndex, Timestamp, TouchOutcome, UpdateOutcome, async_trait,
+    Change, CreateOutcome, Inspect, MAX_PAYLOAD_LEN, Purge, Record, SessionId, SessionStore,
+    StoreError, StoreErrorKind, Subject, SubjectIndex, Timestamp, TouchOutcome, UpdateOutcome,
+    async_trait,
 };
 use tokio::time::Instant;
 
@@ -106,15 +107,21 @@ impl RedisStore {
         limits: Limits,
         build: impl Fn(Form) -> Cmd,
     ) -> Result<Value, StoreError> {
-        let answer = self.inner.source.run(Lane::Ordinary, limits, |form| single(build(form))).await;
+        let answer =
+            self.inner.source.run(Lane::Ordinary, limits, |form| single(build(form))).await;
         let Answer { mut replies, .. } = answer.map_err(Failure::of_read)?;
         replies.pop().ok_or_else(|| error::unexpected("read"))
     }
 
     /// Sends a write and, if so configured, waits for replicas on the same connection.
-    async fn write(&self, limits: Limits, build: impl Fn(Form) -> Pipeline) -> Result<Written, Failure> {
+    async fn write(
+        &self,
+        limits: Limits,
+        build: impl Fn(Form) -> Pipeline,
+    ) -> Result<Written, Failure> {
         let Some(replicas) = self.inner.replicas else {
-            let Answer { replies, resent } = self.inner.source.run(Lane::Ordinary, limits, build).await?;
+            let Answer { replies, resent } =
+                self.inner.source.run(Lane::Ordinary, limits, build).await?;
             return Ok(Written { replies, resent, durable: Ok(()) });
         };
         let limits = Limits { response: limits.response + replicas.within, ..limits };
@@ -137,7 +144,8 @@ impl RedisStore {
         if self.inner.replicas.is_none() {
             return Ok(());
         }
-        let written = self.write(limits, |_| single(self.marker(name))).await.map_err(Failure::of_write)?;
+        let written =
+            self.write(limits, |_| single(self.marker(name))).await.map_err(Failure::of_write)?;
         for reply in written.replies {
             error::value(reply, "write a marker").map_err(not_durable)?;
         }
@@ -162,7 +170,13 @@ impl RedisStore {
     }
 
     /// The commands that write an index entry.
-    fn index_entry(&self, form: Form, subject: &Subject, record: &Record, now: Timestamp) -> Vec<Cmd> {
+    fn index_entry(
+        &self,
+        form: Form,
+        subject: &Subject,
+        record: &Record,
+        now: Timestamp,
+    ) -> Vec<Cmd> {
         let key = self.inner.prefix.index(subject);
         let deadline = record.deadline();
         let ttl = self.ttl(deadline, now);
@@ -223,7 +237,12 @@ impl RedisStore {
     }
 
     /// The call of the delete script. `subject` restricts it to that subject's records.
-    pub(crate) fn delete_command(&self, form: Form, id: &SessionId, condition: Condition<'_>) -> Cmd {
+    pub(crate) fn delete_command(
+        &self,
+        form: Form,
+        id: &SessionId,
+        condition: Condition<'_>,
+    ) -> Cmd {
         let mut command = scripts::DELETE.call(form.script, &self.inner.prefix.record(id));
         match condition {
             Condition::None => command.arg("").arg("1"),
@@ -254,7 +273,8 @@ impl RedisStore {
             .map_err(Failure::of_write)?;
         let mut replies = written.replies.into_iter();
         let reply = replies.next().ok_or_else(|| error::unexpected("delete"))?;
-        let removed = Removed::from_reply(reply, now).map_err(|error| unknown_if(written.resent, error))?;
+        let removed =
+            Removed::from_reply(reply, now).map_err(|error| unknown_if(written.resent, error))?;
         if let Some(subject) = removed.settled_entry.as_ref() {
             self.forget(subject, &[*id], limits).await;
         }
@@ -411,11 +431,14 @@ impl SessionStore for RedisStore {
 
         let reply = match subject {
             None => own_reply(written.replies)?,
-            Some(_) => transaction(written.replies, "update").map_err(|Aborted { record_reply, error }| {
-                unknown_if(written.resent || record_reply == Some(Value::Int(1)), error)
-            })?,
+            Some(_) => transaction(written.replies, "update").map_err(
+                |Aborted { record_reply, error }| {
+                    unknown_if(written.resent || record_reply == Some(Value::Int(1)), error)
+                },
+            )?,
         };
-        let code = error::int(reply, "update").map_err(|error| unknown_if(written.resent, error))?;
+        let code =
+            error::int(reply, "update").map_err(|error| unknown_if(written.resent, error))?;
         let unclear = || StoreError::new(StoreErrorKind::OutcomeUnknown, "update was sent twice");
         match code {
             1 => written.durable.map(|()| UpdateOutcome::Updated),
@@ -491,7 +514,10 @@ impl fmt::Debug for RedisStore {
 
 fn check_size(record: &Record) -> Result<(), StoreError> {
     if record.payload().len() > MAX_PAYLOAD_LEN {
-        return Err(StoreError::new(StoreErrorKind::TooLarge, "the payload has more than 262,144 bytes"));
+        return Err(StoreError::new(
+            StoreErrorKind::TooLarge,
+            "the payload has more than 262,144 bytes",
+        ));
     }
     Ok(())
 }
@@ -534,12 +560,14 @@ fn transaction(mut replies: Vec<Value>, doing: &'static str) -> Result<Value, Ab
 /// An error that says "not done", of a call of which an earlier send may have been done.
 fn unknown_if(maybe_done: bool, error: StoreError) -> StoreError {
     if maybe_done {
-        StoreError::new(StoreErrorKind::OutcomeUnknown, "an earlier send may have been applied").with_source(error)
+        StoreError::new(StoreErrorKind::OutcomeUnknown, "an earlier send may have been applied")
+            .with_source(error)
     } else {
         error
     }
 }
 
 fn not_durable(error: StoreError) -> StoreError {
-    StoreError::new(StoreErrorKind::NotDurable, "the replicas could not be asked").with_source(error)
+    StoreError::new(StoreErrorKind::NotDurable, "the replicas could not be asked")
+        .with_source(error)
 }

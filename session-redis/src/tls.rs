@@ -44,14 +44,16 @@ mod with_rustls {
             let builder = ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
                 .map_err(|error| {
-                    config("the crypto provider supports no version of TLS that is safe").with_source(error)
+                    config("the crypto provider supports no version of TLS that is safe")
+                        .with_source(error)
                 })?;
             let roots = match roots {
                 Some(pem) => given_roots(pem)?,
                 None => system_roots()?,
             };
-            let connector =
-                TlsConnector::from(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()));
+            let connector = TlsConnector::from(Arc::new(
+                builder.with_root_certificates(roots).with_no_client_auth(),
+            ));
             Ok(Self { connector, host })
         }
 
@@ -69,21 +71,20 @@ mod with_rustls {
     /// The process' provider if the application chose one; else the one that our features name, if it is one.
     /// rustls' own choice would panic where there are none or two.
     fn provider() -> Result<Arc<CryptoProvider>, StoreError> {
-        if let Some(chosen) = CryptoProvider::get_default() {
-            return Ok(Arc::clone(chosen));
+        let named: Vec<CryptoProvider> = Vec::from([
+            #[cfg(feature = "tls-rustls-ring")]
+            tokio_rustls::rustls::crypto::ring::default_provider(),
+            #[cfg(feature = "tls-rustls-aws-lc")]
+            tokio_rustls::rustls::crypto::aws_lc_rs::default_provider(),
+        ]);
+        match (CryptoProvider::get_default(), <[CryptoProvider; 1]>::try_from(named)) {
+            (Some(chosen), _) => Ok(Arc::clone(chosen)),
+            (None, Ok([named])) => Ok(Arc::new(named)),
+            (None, Err(_)) => Err(config(
+                "rediss:// needs one crypto provider: install rustls' process default, or enable exactly \
+                 one of tls-rustls-ring and tls-rustls-aws-lc",
+            )),
         }
-        #[cfg(all(feature = "tls-rustls-ring", not(feature = "tls-rustls-aws-lc")))]
-        return Ok(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()));
-        #[cfg(all(feature = "tls-rustls-aws-lc", not(feature = "tls-rustls-ring")))]
-        return Ok(Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider()));
-        #[cfg(any(
-            all(feature = "tls-rustls-ring", feature = "tls-rustls-aws-lc"),
-            not(any(feature = "tls-rustls-ring", feature = "tls-rustls-aws-lc"))
-        ))]
-        Err(config(
-            "rediss:// needs one crypto provider: install rustls' process default, or enable exactly one of \
-             tls-rustls-ring and tls-rustls-aws-lc",
-        ))
     }
 
     fn given_roots(pem: &[u8]) -> Result<RootCertStore, StoreError> {
@@ -92,7 +93,11 @@ mod with_rustls {
             let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
             added.ok_or_else(|| config("a root certificate is not a PEM certificate"))?;
         }
-        if roots.is_empty() { Err(config("there is no root certificate in the PEM")) } else { Ok(roots) }
+        if roots.is_empty() {
+            Err(config("there is no root certificate in the PEM"))
+        } else {
+            Ok(roots)
+        }
     }
 
     fn system_roots() -> Result<RootCertStore, StoreError> {
@@ -121,7 +126,9 @@ mod without {
 
     impl Tls {
         pub(crate) fn new(_host: &str, _roots: Option<&[u8]>) -> Result<Self, StoreError> {
-            Err(config("rediss:// needs one of the features tls-rustls-ring, tls-rustls-aws-lc, tls-rustls"))
+            Err(config(
+                "rediss:// needs one of the features tls-rustls-ring, tls-rustls-aws-lc, tls-rustls",
+            ))
         }
 
         #[allow(clippy::unused_async, reason = "the same signature as with TLS")]

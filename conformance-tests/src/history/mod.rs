@@ -12,9 +12,9 @@ mod render;
 mod tests;
 
 pub(crate) use check::check;
-pub(crate) use model::{Answer, Call};
 #[cfg(test)]
 pub(crate) use model::Write;
+pub(crate) use model::{Answer, Call};
 pub(crate) use record::Recorder;
 pub(crate) use render::render;
 

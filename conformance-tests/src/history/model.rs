@@ -14,12 +14,26 @@ pub(crate) struct Write {
 /// A call, each with the time that it takes for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
-    Create { write: Write, now: u64 },
-    Load { now: u64 },
+    Create {
+        write: Write,
+        now: u64,
+    },
+    Load {
+        now: u64,
+    },
     /// `expected` is the number of the content that must be there.
-    Update { expected: u32, write: Write, now: u64 },
-    Touch { expires_at: u64, now: u64 },
-    Delete { now: u64 },
+    Update {
+        expected: u32,
+        write: Write,
+        now: u64,
+    },
+    Touch {
+        expires_at: u64,
+        now: u64,
+    },
+    Delete {
+        now: u64,
+    },
 }
 
 /// What the store answered.

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use session_core::{
-    Change, Record, Revision, SessionId, SessionStore, StoreError, Timestamp,
-};
+use session_core::{Change, Record, Revision, SessionId, SessionStore, StoreError, Timestamp};
 
 use super::Operation;
 use super::model::{Answer, Call, Write};
@@ -89,10 +87,8 @@ impl Recorder {
         now: Timestamp,
     ) -> Result<Option<Answer>, StoreError> {
         let call = Call::Touch { expires_at: expires_at.as_millis(), now: now.as_millis() };
-        self.note(client, call, async {
-            store.touch(id, expires_at, now).await.map(Answer::Touch)
-        })
-        .await
+        self.note(client, call, async { store.touch(id, expires_at, now).await.map(Answer::Touch) })
+            .await
     }
 
     pub(crate) async fn delete(

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::Operation;
 use super::check::Stuck;
 use super::model::{Answer, Call, Write};
-use super::Operation;
 
 /// The widest timeline; longer histories are squeezed into it.
 const WIDEST: u64 = 80;
@@ -18,7 +18,8 @@ pub(crate) fn render(history: &[Operation], stuck: &Stuck, base: u64) -> String 
     let end = end.filter(|event| *event != u64::MAX).max().unwrap_or_default() + 1;
     let column = |event: u64| {
         let event = event.min(end);
-        usize::try_from(if end <= WIDEST { event } else { event * WIDEST / end }).unwrap_or_default()
+        usize::try_from(if end <= WIDEST { event } else { event * WIDEST / end })
+            .unwrap_or_default()
     };
     let width = column(end) + 1;
     let mut text = String::new();
@@ -40,10 +41,10 @@ pub(crate) fn render(history: &[Operation], stuck: &Stuck, base: u64) -> String 
             "{mark} client {} |{line}| {} -> {}",
             operation.client,
             show_call(&operation.call, base),
-            operation.answer.as_ref().map_or_else(
-                || "unknown".to_owned(),
-                |answer| show_answer(answer, base)
-            ),
+            operation
+                .answer
+                .as_ref()
+                .map_or_else(|| "unknown".to_owned(), |answer| show_answer(answer, base)),
         );
     }
     let state = stuck.state.map_or_else(|| "no record".to_owned(), |write| show(write, base));
@@ -67,7 +68,9 @@ fn show(write: Write, base: u64) -> String {
 
 fn show_call(call: &Call, base: u64) -> String {
     match *call {
-        Call::Create { write, now } => format!("create({}) at {}", show(write, base), time(now, base)),
+        Call::Create { write, now } => {
+            format!("create({}) at {}", show(write, base), time(now, base))
+        }
         Call::Load { now } => format!("load() at {}", time(now, base)),
         Call::Update { expected, write, now } => {
             format!("update(w{expected} to {}) at {}", show(write, base), time(now, base))

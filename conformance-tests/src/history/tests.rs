@@ -156,11 +156,7 @@ fn two_winners_are_refused() {
 
 #[test]
 fn a_stale_read_is_refused() {
-    refuses(&in_turn(&[
-        (create(0), CREATED),
-        (update(0, 1), UPDATED),
-        (LOAD, found(write(0))),
-    ]));
+    refuses(&in_turn(&[(create(0), CREATED), (update(0, 1), UPDATED), (LOAD, found(write(0)))]));
     refuses(&in_turn(&[(create(0), CREATED), (LOAD, NONE)]));
 }
 

@@ -106,9 +106,9 @@ impl Client {
                     .expires_at(self.later());
                 if self.rng.one_in(4) {
                     let until = self.later();
-                    change = change.login(self.subject.clone(), until).unwrap_or_else(|_| {
-                        seen.change(Revision::from_bytes(self.rng.bytes()))
-                    });
+                    change = change
+                        .login(self.subject.clone(), until)
+                        .unwrap_or_else(|_| seen.change(Revision::from_bytes(self.rng.bytes())));
                 }
                 self.recorder.update(self.number, &*self.store, &change, now).await?;
                 let keep = self.rng.one_in(3);

@@ -145,11 +145,8 @@ pub(crate) async fn delete_wins_over_writers(cx: &Cx) -> Checked {
     let alice = cx.subject("alice")?;
     let handles = cx.handles(4).await?;
     for round in 0..cx.rounds(40) {
-        let record = if round % 2 == 0 {
-            cx.fresh().record()
-        } else {
-            cx.fresh().full(&alice).record()
-        };
+        let record =
+            if round % 2 == 0 { cx.fresh().record() } else { cx.fresh().full(&alice).record() };
         cx.create(&record).await?;
         let now = cx.now();
         let until = cx.after(7_200_000);
@@ -157,9 +154,7 @@ pub(crate) async fn delete_wins_over_writers(cx: &Cx) -> Checked {
             let (handle, record, rng) = (Arc::clone(handle), record.clone(), cx.rng());
             async move {
                 match place {
-                    0 => handle.delete(record.id(), now).await.map(|deleted| {
-                        usize::from(deleted)
-                    }),
+                    0 => handle.delete(record.id(), now).await.map(usize::from),
                     1..=8 => write_on(&*handle, record, rng, until, now).await.map(|()| 0),
                     _ => touch_on(&*handle, &record, until, now).await.map(|()| 0),
                 }

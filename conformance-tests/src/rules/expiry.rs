@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{
-    Count, Record, SessionStore, Timestamp, TouchOutcome, UpdateOutcome,
-};
+use session_core::{Count, Record, SessionStore, Timestamp, TouchOutcome, UpdateOutcome};
 
 use crate::cx::{Cx, at_most, list_all, scan_all};
 use crate::verdict::{Checked, Stop, ensure, ensure_eq};

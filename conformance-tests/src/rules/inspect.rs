@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use session_core::{Count, SessionStore, UpdateOutcome};
 
-use crate::cx::{Cx, scan_all};
+use crate::cx::{Cx, scan_all, walk_and_delete};
 use crate::fresh::Fresh;
 use crate::race::race;
 use crate::verdict::{Checked, ensure, ensure_eq};
@@ -75,6 +75,12 @@ pub(crate) async fn scan_goes_on_beside_traffic(cx: &Cx) -> Checked {
     }
     let seen = scan_all(cx.store(), 1_000, cx.now()).await?;
     ensure_eq!(seen.len(), stable.len(), "sessions when all is quiet again");
+    let seen = walk_and_delete(cx.other(), None, 10, cx.now()).await?;
+    ensure_eq!(
+        seen.len(),
+        stable.len(),
+        "sessions that a walk sees which deletes what it has seen"
+    );
     Ok(())
 }
 

@@ -75,10 +75,9 @@ pub(crate) async fn bytes_come_back_exactly(cx: &Cx) -> Checked {
             .change(cx.revision())
             .payload(record.payload().clone())
             .credential_tag(record.credential_tag().cloned())
-            .authentication(record.authentication().unwrap_or(Authentication {
-                at: Timestamp::MIN,
-                level: 0,
-            }));
+            .authentication(
+                record.authentication().unwrap_or(Authentication { at: Timestamp::MIN, level: 0 }),
+            );
         let answer = cx.store().update(&change, cx.now()).await?;
         ensure_eq!(answer, UpdateOutcome::Updated, "updating from the stored revision");
         current = change.record().clone();
@@ -117,10 +116,10 @@ pub(crate) async fn loading_changes_nothing(cx: &Cx) -> Checked {
         ensure!(seen.iter().all(Option::is_none), "an unknown id finds a record");
     }
     cx.expect_rows(1).await?;
-    if let Some(inspect) = cx.store().inspect() {
-        if let Count::Exact(count) = inspect.count(cx.now()).await? {
-            ensure_eq!(count, 1, "live sessions after loads of unknown ids");
-        }
+    if let Some(inspect) = cx.store().inspect()
+        && let Count::Exact(count) = inspect.count(cx.now()).await?
+    {
+        ensure_eq!(count, 1, "live sessions after loads of unknown ids");
     }
     // Loading has not made the session live longer.
     cx.advance(2_000);

@@ -8,14 +8,19 @@ use session_core::{
     TouchOutcome, UpdateOutcome,
 };
 
-use crate::cx::{Cx, index_of, list_all, subject_in};
+use crate::cx::{Cx, index_of, list_all, subject_in, walk_and_delete};
 use crate::fresh::Fresh;
 use crate::race::race;
 use crate::rng::Rng;
 use crate::verdict::{Checked, Stop, ensure, ensure_eq};
 
 /// The change by which `record` is logged in.
-fn login(record: &Record, revision: Revision, subject: &Subject, until: Timestamp) -> Checked<Change> {
+fn login(
+    record: &Record,
+    revision: Revision,
+    subject: &Subject,
+    until: Timestamp,
+) -> Checked<Change> {
     let change = record.change(revision).login(subject.clone(), until);
     change.map_err(|error| Stop::failed(error.to_string()))
 }
@@ -163,9 +168,9 @@ pub(crate) async fn delete_all_leaves_the_exception(cx: &Cx) -> Checked {
         let (rotating, deleting) = (Arc::clone(&handles[0]), Arc::clone(&handles[2]));
         let (change, subject, except) = (rotation.clone(), alice.clone(), *current.id());
         let answers = race([
-            Box::pin(async move {
-                Ok(rotating.update(&change, now).await? == UpdateOutcome::Updated)
-            }) as std::pin::Pin<Box<dyn Future<Output = Checked<bool>> + Send>>,
+            Box::pin(
+                async move { Ok(rotating.update(&change, now).await? == UpdateOutcome::Updated) },
+            ) as std::pin::Pin<Box<dyn Future<Output = Checked<bool>> + Send>>,
             Box::pin(async move {
                 Ok(index_of(&deleting)?.delete_all(&subject, Some(&except), now).await? == 3)
             }),
@@ -260,6 +265,10 @@ pub(crate) async fn pages_are_bounded_and_complete(cx: &Cx) -> Checked {
         });
         race(contenders).await?.into_iter().collect::<Checked>()?;
     }
+    // While those that were seen go: the others are not passed over.
+    let seen = walk_and_delete(cx.store(), Some(&alice), 4, cx.now()).await?;
+    ensure_eq!(seen, expected, "a walk that deletes what it has seen");
+    cx.expect_list(&alice, &[]).await?;
     // Many, in the largest pages.
     let count = cx.rounds(1_500);
     let many = sessions(cx, &bob, count).await?;
@@ -386,13 +395,13 @@ pub(crate) async fn no_earlier_login_survives_delete_all(cx: &Cx) -> Checked {
             ensure!(seen.is_none(), "round {round}: an earlier login is alive: {seen:?}");
         }
         // A login during the call is either dead or listed.
-        let mut alive = Vec::new();
+        let mut survivors = Vec::new();
         for record in &new {
             if cx.load(record.id()).await?.is_some() {
-                alive.push(record);
+                survivors.push(record);
             }
         }
-        cx.expect_list(&alice, &alive).await?;
+        cx.expect_list(&alice, &survivors).await?;
         cx.index()?.delete_all(&alice, None, cx.now()).await?;
         cx.expect_list(&alice, &[]).await?;
         for record in &new {
@@ -473,11 +482,8 @@ pub(crate) async fn list_is_the_set_of_live_sessions(cx: &Cx) -> Checked {
         }
     }
     for subject in &subjects {
-        for (listed, record) in cx
-            .list(subject)
-            .await?
-            .iter()
-            .zip(sorted(expected.live(subject, cx.now())))
+        for (listed, record) in
+            cx.list(subject).await?.iter().zip(sorted(expected.live(subject, cx.now())))
         {
             ensure_eq!(listed, &record.summary(), "the summary");
         }
@@ -525,7 +531,8 @@ async fn random_step(
         }
         (4, Some(at)) => {
             let change = expected.records[at].change(cx.revision());
-            let change = change.rotate(cx.hash(), cx.after(30_000)).lower_deadline(cx.after(60_000));
+            let change =
+                change.rotate(cx.hash(), cx.after(30_000)).lower_deadline(cx.after(60_000));
             if handle.update(&change, now).await? == UpdateOutcome::Updated {
                 expected.records[at] = change.record().clone();
             }
@@ -549,9 +556,8 @@ async fn random_step(
             let hers = known.subject() == Some(&subject) && known.is_live(now);
             let deleted = index_of(handle)?.delete_one(&subject, known.id(), now).await?;
             ensure_eq!(deleted, hers, "deleting one of the subject's sessions");
-            expected.remove(|record| {
-                record.id() == known.id() && record.subject() == Some(&subject)
-            });
+            expected
+                .remove(|record| record.id() == known.id() && record.subject() == Some(&subject));
         }
         (8, Some(at)) if rng.one_in(3) => {
             let except = *expected.records[at].id();
@@ -559,9 +565,7 @@ async fn random_step(
             let gone = live.iter().filter(|record| *record.id() != except).count() as u64;
             let deleted = index_of(handle)?.delete_all(&subject, Some(&except), now).await?;
             ensure_eq!(deleted, gone, "live sessions deleted");
-            expected.remove(|record| {
-                record.subject() == Some(&subject) && *record.id() != except
-            });
+            expected.remove(|record| record.subject() == Some(&subject) && *record.id() != except);
         }
         _ => cx.advance([1, 999, 5_000, 19_000][rng.below(4)]),
     }

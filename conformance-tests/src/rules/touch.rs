@@ -78,6 +78,7 @@ pub(crate) async fn everything_else_stays(cx: &Cx) -> Checked {
     ] {
         cx.create(&record).await?;
         // A touch by someone who loaded before another wrote must not bring the old data back.
+        cx.expect(&record).await?;
         let change = record.change(cx.revision()).payload("written by another");
         let answer = cx.store().update(&change, cx.now()).await?;
         ensure_eq!(answer, UpdateOutcome::Updated, "updating from the stored revision");

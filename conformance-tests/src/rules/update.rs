@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{
-    Authentication, Change, CredentialTag, MAX_PAYLOAD_LEN, Record, SessionStore,
-    StoreErrorKind, TouchOutcome, UpdateOutcome,
+    Authentication, Change, CredentialTag, MAX_PAYLOAD_LEN, Record, SessionStore, StoreErrorKind,
+    TouchOutcome, UpdateOutcome,
 };
 
 use crate::cx::{Cx, at_most};
@@ -274,8 +274,7 @@ pub(crate) async fn touch_is_no_conflict(cx: &Cx) -> Checked {
     let record = stored(cx).await?;
     let change = record.change(cx.revision()).payload("new");
     for step in 1..=3 {
-        let answer =
-            cx.other().touch(record.id(), cx.after(3_600_000 + step), cx.now()).await?;
+        let answer = cx.other().touch(record.id(), cx.after(3_600_000 + step), cx.now()).await?;
         ensure_eq!(answer, TouchOutcome::Touched, "touching a live record");
     }
     let answer = cx.store().update(&change, cx.now()).await?;

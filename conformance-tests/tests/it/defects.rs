@@ -102,8 +102,8 @@ defects! {
     DebugShowsEverything,
     /// Every error is `Unavailable`.
     EveryErrorIsUnavailable,
-    /// A cursor of any kind is a beginning.
-    AnyCursorIsTheStart,
+    /// A cursor of any kind is the end.
+    AnyCursorIsTheEnd,
     /// A damaged record is no record.
     CorruptIsNone,
     /// A damaged record spoils every list.
@@ -146,4 +146,6 @@ defects! {
     PurgeIgnoresLimit,
     /// `purge` looks first and removes later.
     PurgeChecksThenRemoves,
+    /// `purge` counts what another purger has removed.
+    PurgeCountsTwice,
 }

@@ -1,8 +1,11 @@
 //! Claims, known failures, time-outs and reports.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use conformance_tests::{Fixture, KnownFailure, Profile, Result, RuleResult, Space, Suite, Verdict};
+use conformance_tests::{
+    Fixture, KnownFailure, Profile, Result, RuleResult, Space, Suite, Verdict,
+};
 use session_core::SessionId;
 
 use crate::defects::Defect;
@@ -124,30 +127,34 @@ mod as_plain_tests {
     conformance_tests::tests!(crate::store::Backend, subject_index, inspect, purge);
 }
 
-/// What a fixture leaves out has an answer all the same.
+/// A fixture with nothing but what is required, which remembers the space that it was given.
+struct Bare(Backend, Arc<Mutex<Option<Space>>>);
+
+impl Fixture for Bare {
+    type Store = TestStore;
+    const PROFILE: Profile = Profile::new("bare");
+
+    async fn start() -> Result<Self> {
+        Err("not started in these tests".into())
+    }
+
+    async fn open(&self, space: &Space) -> Result<TestStore> {
+        *self.1.lock().unwrap() = Some(space.clone());
+        self.0.open(space).await
+    }
+}
+
 #[tokio::test]
 async fn a_fixture_need_not_tell_more_than_it_can() {
-    let fixture = Changed::<false, false>(Backend::new(None));
-    let space = std::sync::Arc::new(std::sync::Mutex::new(None));
-    struct Probe(Backend, std::sync::Arc<std::sync::Mutex<Option<Space>>>);
-    impl Fixture for Probe {
-        type Store = TestStore;
-        const PROFILE: Profile = Profile::new("probe");
-        async fn start() -> Result<Self> {
-            Err("not started in these tests".into())
-        }
-        async fn open(&self, space: &Space) -> Result<TestStore> {
-            *self.1.lock().unwrap() = Some(space.clone());
-            self.0.open(space).await
-        }
-    }
-    let probe = Probe(Backend::new(None), std::sync::Arc::clone(&space));
-    let suite = Suite::<Probe>::new().subject_index().inspect().purge();
-    suite.run(probe, |rule| rule.id() == "E07").await;
+    let space = Arc::default();
+    let suite = Suite::<Bare>::new().subject_index().inspect().purge();
+    let bare = Bare(Backend::new(None), Arc::clone(&space));
+    suite.run(bare, |rule| rule.id() == "E07").await;
     let space = space.lock().unwrap().clone().unwrap();
     assert!(space.name().starts_with("t_e07_") && space.name().len() == 14, "{space:?}");
+    let bare = Bare(Backend::new(None), Arc::default());
     let id = SessionId::from_bytes([1; 16]).unwrap();
-    assert_eq!(fixture.physical_rows(&space).await.unwrap(), None);
-    assert_eq!(fixture.corrupt(&space, &id).await.unwrap(), None);
-    assert_eq!(fixture.backend(), "lasting");
+    assert_eq!(bare.physical_rows(&space).await.unwrap(), None);
+    assert_eq!(bare.corrupt(&space, &id).await.unwrap(), None);
+    assert_eq!(bare.backend(), "an unnamed backend");
 }

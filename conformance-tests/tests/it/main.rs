@@ -1,5 +1,8 @@
 //! The suite itself is tested here: on a store that keeps the contract, and on many that do not.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::match_bool, reason = "right and wrong stand side by side")]
+
 mod defects;
 mod harness;
 mod mutants;

@@ -1,7 +1,6 @@
 //! Every broken store is found, and every rule finds one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use conformance_tests::{Suite, Verdict, rules};
 use tokio::task::JoinSet;
@@ -11,12 +10,7 @@ use crate::store::Backend;
 
 /// The rules that the defect breaks.
 async fn killers(defect: Defect) -> BTreeSet<&'static str> {
-    let suite = Suite::<Backend>::new()
-        .subject_index()
-        .inspect()
-        .purge()
-        .timeout(Duration::from_secs(10))
-        .effort(20);
+    let suite = Suite::<Backend>::new().subject_index().inspect().purge().effort(20);
     let mut killers = BTreeSet::new();
     for result in suite.run(Backend::new(Some(defect)), |_| true).await {
         match result.verdict {
@@ -24,6 +18,7 @@ async fn killers(defect: Defect) -> BTreeSet<&'static str> {
                 let id = result.rule.id();
                 assert!(report.contains(&format!("rule {id}")), "{report}");
                 assert!(report.contains(result.rule.sentence()), "{report}");
+                assert!(!report.contains("did not end"), "{defect:?} hangs:\n{report}");
                 killers.insert(id);
             }
             Verdict::Passed => {}
@@ -35,20 +30,27 @@ async fn killers(defect: Defect) -> BTreeSet<&'static str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_defect_is_found_and_every_rule_finds_one() {
-    let mut runs = JoinSet::new();
-    for defect in ALL {
-        runs.spawn(async move { (format!("{defect:?}"), killers(*defect).await) });
+    let mut kills = BTreeMap::new();
+    // A few at a time: a rule that only ran out of time would prove nothing.
+    for batch in ALL.chunks(4) {
+        let runs: JoinSet<_> = batch
+            .iter()
+            .map(|defect| async move { (format!("{defect:?}"), killers(*defect).await) })
+            .collect();
+        kills.extend(runs.join_all().await);
     }
-    let kills: BTreeMap<_, _> = runs.join_all().await.into_iter().collect();
     for (defect, killers) in &kills {
         let killers: Vec<_> = killers.iter().copied().collect();
         println!("{defect:<32} {}", killers.join(" "));
     }
     let alive: Vec<_> = kills.iter().filter(|(_, k)| k.is_empty()).map(|(d, _)| d).collect();
-    let idle: Vec<_> = rules()
+    // Handles that see nothing of each other break nearly every rule; that proves little about any one.
+    let telling: BTreeSet<_> = kills
         .iter()
-        .filter(|rule| !kills.values().any(|killers| killers.contains(rule.id())))
+        .filter(|(defect, _)| **defect != format!("{:?}", Defect::HandlesAreApart))
+        .flat_map(|(_, killers)| killers)
         .collect();
+    let idle: Vec<_> = rules().iter().filter(|rule| !telling.contains(&rule.id())).collect();
     assert!(alive.is_empty(), "no rule finds {alive:?}");
     assert!(idle.is_empty(), "no defect breaks {idle:#?}");
 }

@@ -251,7 +251,7 @@ impl TestStore {
         let by_offset = self.has(Defect::PagesByOffset);
         let start = match request.cursor().map(Cursor::as_bytes) {
             None => 0,
-            Some(_) if self.has(Defect::AnyCursorIsTheStart) => all.len(),
+            Some(_) if self.has(Defect::AnyCursorIsTheEnd) => all.len(),
             Some(bytes) => {
                 let id = bytes.split_last_chunk::<16>().filter(|(tag, _)| *tag == b"after");
                 let (_, id) = id.ok_or_else(|| self.error(StoreErrorKind::InvalidCursor, bytes))?;
@@ -300,11 +300,7 @@ impl Drop for TestStore {
 
 #[async_trait]
 impl SessionStore for TestStore {
-    async fn create(
-        &self,
-        record: &Record,
-        now: Timestamp,
-    ) -> Result<CreateOutcome, StoreError> {
+    async fn create(&self, record: &Record, now: Timestamp) -> Result<CreateOutcome, StoreError> {
         if record.payload().len() > MAX_PAYLOAD_LEN && !self.has(Defect::CreateHasNoLimit) {
             return Err(self.error(StoreErrorKind::TooLarge, record.payload()));
         }
@@ -346,15 +342,11 @@ impl SessionStore for TestStore {
         Ok(CreateOutcome::Created)
     }
 
-    async fn load(
-        &self,
-        id: &SessionId,
-        now: Timestamp,
-    ) -> Result<Option<Record>, StoreError> {
-        if self.has(Defect::HandlesCache) {
-            if let Some(record) = self.read.lock().unwrap().get(id) {
-                return Ok(Some(record.clone()).filter(|record| self.is_live(record, now)));
-            }
+    async fn load(&self, id: &SessionId, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        if self.has(Defect::HandlesCache)
+            && let Some(record) = self.read.lock().unwrap().get(id)
+        {
+            return Ok(Some(record.clone()).filter(|record| self.is_live(record, now)));
         }
         let key = self.key(id);
         let mut data = self.lock();
@@ -378,11 +370,7 @@ impl SessionStore for TestStore {
         Ok(Some(record))
     }
 
-    async fn update(
-        &self,
-        change: &Change,
-        now: Timestamp,
-    ) -> Result<UpdateOutcome, StoreError> {
+    async fn update(&self, change: &Change, now: Timestamp) -> Result<UpdateOutcome, StoreError> {
         let key = self.key(change.id());
         let given = change.record();
         if given.payload().len() > MAX_PAYLOAD_LEN && !self.has(Defect::UpdateHasNoLimit) {
@@ -442,7 +430,8 @@ impl SessionStore for TestStore {
             self.lock().rows.insert(key, Row::Good(stored.clone()));
         }
         if (logs_in && !self.has(Defect::UpdateIsNotIndexed))
-            || self.has(Defect::UpdateDuplicatesTheEntry) {
+            || self.has(Defect::UpdateDuplicatesTheEntry)
+        {
             self.enter(&stored).await;
         }
         Ok(UpdateOutcome::Updated)
@@ -470,7 +459,7 @@ impl SessionStore for TestStore {
                     deadline: Timestamp::MAX,
                     authentication: None,
                     credential_tag: None,
-                    payload: Default::default(),
+                    payload: session_core::Bytes::new(),
                 };
                 data.rows.insert(key, Row::Good(Record::from_parts(ghost)));
                 return Ok(TouchOutcome::Missing);
@@ -504,11 +493,7 @@ impl SessionStore for TestStore {
         Ok(TouchOutcome::Touched)
     }
 
-    async fn delete(
-        &self,
-        id: &SessionId,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    async fn delete(&self, id: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
         let key = self.key(id);
         let live = match self.lock().rows.get(&key) {
             Some(Row::Good(record)) => self.is_live(record, now),
@@ -568,7 +553,9 @@ impl SubjectIndex for TestStore {
         };
         let hers = |key: &Key, record: &Record| {
             let entered = match self.defect {
-                Some(Defect::UpdateIsNotIndexed | Defect::IndexIsRewritten) => entries.contains(record.id()),
+                Some(Defect::UpdateIsNotIndexed | Defect::IndexIsRewritten) => {
+                    entries.contains(record.id())
+                }
                 Some(Defect::EntriesEndWithFirstDeadline) => {
                     first_deadlines.get(key).is_none_or(|end| now < end.plus(self.margin()))
                 }
@@ -599,8 +586,8 @@ impl SubjectIndex for TestStore {
             .rows
             .iter()
             .filter(|((name, id), row)| {
-                let subject = Self::subject_of(row)
-                    .is_some_and(|found| self.same_subject(found, subject));
+                let subject =
+                    Self::subject_of(row).is_some_and(|found| self.same_subject(found, subject));
                 self.is_here(name) && subject && Some(id) != except
             })
             .map(|(key, row)| (key.clone(), row.clone()))
@@ -612,10 +599,9 @@ impl SubjectIndex for TestStore {
             let mut data = self.lock();
             if let (true, Row::Good(before), Some(Row::Good(stored))) =
                 (self.has(Defect::DeleteAllSparesWhatChanges), &row, data.rows.get(&key))
+                && before != stored
             {
-                if before != stored {
-                    continue;
-                }
+                continue;
             }
             if let Some(Row::Good(record)) = data.rows.remove(&key) {
                 let counts = self.has(Defect::DeleteAllCountsWhatIsOver);
@@ -662,11 +648,7 @@ impl Inspect for TestStore {
 
 #[async_trait]
 impl Purge for TestStore {
-    async fn purge(
-        &self,
-        limit: NonZeroU32,
-        cutoff: Timestamp,
-    ) -> Result<Purged, StoreError> {
+    async fn purge(&self, limit: NonZeroU32, cutoff: Timestamp) -> Result<Purged, StoreError> {
         let limit = match self.has(Defect::PurgeIgnoresLimit) {
             true => usize::MAX,
             false => limit.get() as usize,
@@ -685,14 +667,16 @@ impl Purge for TestStore {
                 due.push((name.clone(), *id));
             }
         }
-        let more = due.len() == limit;
+        let examined = due.len();
         self.pause(Defect::PurgeChecksThenRemoves).await;
+        self.pause(Defect::PurgeCountsTwice).await;
         let mut data = self.lock();
         let careless = self.has(Defect::PurgeChecksThenRemoves);
         due.retain(|key| data.rows.get(key).is_some_and(|row| careless || is_over(row)));
         for key in &due {
             data.rows.remove(key);
         }
-        Ok(Purged { removed: due.len() as u64, more })
+        let removed = if self.has(Defect::PurgeCountsTwice) { examined } else { due.len() };
+        Ok(Purged { removed: removed as u64, more: examined == limit })
     }
 }

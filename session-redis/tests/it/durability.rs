@@ -1,1 +1,130 @@
-//! (being written)
+//! Replicas.
+
+use std::time::{Duration, Instant};
+
+use conformance_tests::servers::{RedisOptions, RedisServer};
+use session_core::{
+    CreateOutcome, SessionStore, StoreErrorKind, SubjectIndex, TouchOutcome, UpdateOutcome,
+};
+use session_redis::RedisStore;
+
+use crate::support::{Raw, alice, kind, login, minutes, now, own_server, revision};
+
+async fn replica_of(primary: &RedisServer) -> RedisServer {
+    let replica = own_server(RedisOptions::new()).await;
+    replica.command(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]).unwrap();
+    while !primary.command(&["INFO", "replication"]).unwrap().contains("state=online") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    replica
+}
+
+async fn waiting_for(count: u8, url: &str) -> RedisStore {
+    RedisStore::builder().replicas(count, Duration::from_millis(300)).connect(url).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_on_the_replica() {
+    let primary = own_server(RedisOptions::new()).await;
+    let replica = replica_of(&primary).await;
+    let store = waiting_for(1, &primary.url()).await;
+    let mut behind = Raw::open(&replica.url(), store.prefix()).await;
+    for _ in 0..50 {
+        let session = login();
+        assert_eq!(store.create(&session, now()).await.unwrap(), CreateOutcome::Created);
+        let created = behind.get(session.id()).await;
+        assert!(created.is_some());
+        assert_eq!(behind.entries(&alice()).await.len(), 1);
+        let change = session.change(revision()).payload("new");
+        assert_eq!(store.update(&change, now()).await.unwrap(), UpdateOutcome::Updated);
+        assert_ne!(behind.get(session.id()).await, created);
+        let later = now().plus(minutes(50));
+        assert_eq!(store.touch(session.id(), later, now()).await.unwrap(), TouchOutcome::Touched);
+        assert!(store.delete(session.id(), now()).await.unwrap());
+        assert_eq!(behind.get(session.id()).await, None);
+        let key = behind.index_key(&alice());
+        let _: i64 =
+            Raw::open(&primary.url(), store.prefix()).await.run(redis::cmd("DEL").arg(key)).await;
+    }
+}
+
+#[tokio::test]
+async fn too_few_replicas_is_not_durable_and_so_is_a_logout_that_may_not_have_arrived() {
+    let primary = own_server(RedisOptions::new()).await;
+    let replica = replica_of(&primary).await;
+    let store = waiting_for(1, &primary.url()).await;
+    let (session, second) = (login(), login());
+    store.create(&session, now()).await.unwrap();
+    store.create(&second, now()).await.unwrap();
+
+    replica.pause().unwrap();
+    let start = Instant::now();
+    assert_eq!(kind(store.create(&login(), now()).await), StoreErrorKind::NotDurable);
+    let change = session.change(revision());
+    assert_eq!(kind(store.update(&change, now()).await), StoreErrorKind::NotDurable);
+    assert_eq!(
+        kind(store.update(&change, now()).await),
+        StoreErrorKind::NotDurable,
+        "found its own revision"
+    );
+    let touched = store.touch(session.id(), now().plus(minutes(50)), now()).await;
+    assert_eq!(kind(touched), StoreErrorKind::NotDurable);
+    assert_eq!(kind(store.delete(session.id(), now()).await), StoreErrorKind::NotDurable);
+    assert_eq!(store.load(session.id(), now()).await.unwrap(), None, "applied on the primary");
+    assert_eq!(
+        kind(store.delete(session.id(), now()).await),
+        StoreErrorKind::NotDurable,
+        "nothing there, yet"
+    );
+    assert_eq!(kind(store.delete_all(&alice(), None, now()).await), StoreErrorKind::NotDurable);
+    assert_eq!(kind(store.delete_all(&alice(), None, now()).await), StoreErrorKind::NotDurable);
+    // Nothing is to be made durable where nothing was done.
+    let conflict = second.change(revision());
+    assert_eq!(store.update(&conflict, now()).await.unwrap(), UpdateOutcome::Missing);
+    assert!(start.elapsed() < Duration::from_secs(9));
+
+    replica.resume().unwrap();
+    crate::support::within(Duration::from_secs(5), || store.delete(session.id(), now())).await;
+    let mut behind = Raw::open(&replica.url(), store.prefix()).await;
+    assert_eq!(behind.get(session.id()).await, None);
+    assert_eq!(behind.get(second.id()).await, None);
+}
+
+#[tokio::test]
+async fn writes_that_wait_do_not_hold_up_reads() {
+    let primary = own_server(RedisOptions::new()).await;
+    let store = waiting_for(1, &primary.url()).await;
+    let session = login();
+    assert_eq!(kind(store.create(&session, now()).await), StoreErrorKind::NotDurable);
+    let waiting = {
+        let (store, session) = (store.clone(), session.clone());
+        tokio::spawn(async move { store.touch(session.id(), now().plus(minutes(50)), now()).await })
+    };
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    assert!(store.load(session.id(), now()).await.unwrap().is_some());
+    assert!(start.elapsed() < Duration::from_millis(250), "{:?}", start.elapsed());
+    assert_eq!(kind(waiting.await.unwrap()), StoreErrorKind::NotDurable);
+}
+
+#[tokio::test]
+async fn an_acknowledged_logout_survives_a_crash_with_an_append_only_file() {
+    let options = RedisOptions::new().config("appendonly", "yes").config("appendfsync", "always");
+    let server = own_server(options).await;
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let (kept, ended) = (login(), login());
+    store.create(&kept, now()).await.unwrap();
+    store.create(&ended, now()).await.unwrap();
+    assert!(store.delete(ended.id(), now()).await.unwrap());
+    server.kill().unwrap();
+    let _server = tokio::task::spawn_blocking(move || {
+        server.restart().unwrap();
+        server
+    })
+    .await
+    .unwrap();
+    let loaded =
+        crate::support::within(Duration::from_secs(5), || store.load(kept.id(), now())).await;
+    assert_eq!(loaded, Some(kept));
+    assert_eq!(store.load(ended.id(), now()).await.unwrap(), None);
+}

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use session_core::{Count, Cursor, Inspect, PageRequest, SessionStore, StoreErrorKind, SubjectIndex};
+use session_core::{
+    Count, Cursor, Inspect, PageRequest, SessionStore, StoreErrorKind, SubjectIndex,
+};
 use session_redis::RedisStore;
 
-use crate::support::{alice, kind, login, minutes, now, prefix, record, record_with, shared_url, store};
+use crate::support::{
+    alice, kind, login, minutes, now, prefix, record, record_with, shared_url, store,
+};
 
 #[tokio::test]
 async fn a_walk_meets_every_session_in_pages_of_any_size() {
@@ -52,7 +56,9 @@ async fn a_cursor_of_somebody_else_is_refused() {
     let listed = store.list(&alice(), &PageRequest::first(1), now()).await.unwrap().next.unwrap();
     let mut scanned = None;
     let other = RedisStore::builder().prefix(prefix()).connect(shared_url()).await.unwrap();
-    for cursor in [listed.clone(), Cursor::from_bytes(&[0; 30]).unwrap(), Cursor::from_bytes(b"s").unwrap()] {
+    for cursor in
+        [listed.clone(), Cursor::from_bytes(&[0; 30]).unwrap(), Cursor::from_bytes(b"s").unwrap()]
+    {
         let request = PageRequest::first(1).after(cursor);
         assert_eq!(kind(store.scan(&request, now()).await), StoreErrorKind::InvalidCursor);
         scanned = store.scan(&PageRequest::first(1), now()).await.unwrap().next.or(scanned);

@@ -1,6 +1,8 @@
 //! What is particular to Redis, against real servers. What every store keeps is tested by the conformance
 //! suite, in `tests/conformance.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod proxy;
 mod support;
 

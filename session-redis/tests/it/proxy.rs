@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 #[derive(Default)]
 struct State {
@@ -16,6 +17,10 @@ struct State {
     lose_next_reply: AtomicBool,
     /// The server passes for an older one.
     old_server: AtomicBool,
+    /// Told to end, as a server ends an idle connection.
+    close: Notify,
+    /// Tells when the client has ended its side as well.
+    closed: Notify,
     connections: AtomicU64,
     requests: Mutex<Vec<u8>>,
 }
@@ -64,6 +69,12 @@ impl Proxy {
         self.state.lose_next_reply.store(true, Ordering::SeqCst);
     }
 
+    /// Ends the one connection that there is, and waits until the store has seen that.
+    pub(crate) async fn close(&self) {
+        self.state.close.notify_one();
+        self.state.closed.notified().await;
+    }
+
     /// From now on servers say that they are version 6.
     pub(crate) fn pretend_old_server(&self) {
         self.state.old_server.store(true, Ordering::SeqCst);
@@ -78,18 +89,22 @@ impl Proxy {
 
 /// Passes one request after the other, so that a trip begins with each request after a reply.
 async fn wire(client: TcpStream, server: TcpStream, state: Arc<State>) {
-    let (from_client, to_client) = client.into_split();
+    let (mut from_client, mut to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let replied = Arc::new(AtomicBool::new(true));
     let cut = Arc::new(AtomicBool::new(false));
     tokio::select! {
-        () = requests(from_client, to_server, &state, &replied, &cut) => {}
-        () = replies(from_server, to_client, &state, &replied, &cut) => {}
+        () = requests(&mut from_client, to_server, &state, &replied, &cut) => return,
+        () = replies(from_server, &mut to_client, &state, &replied, &cut) => return,
+        () = state.close.notified() => {}
     }
+    to_client.shutdown().await.unwrap();
+    assert_eq!(from_client.read(&mut [0]).await.unwrap(), 0, "nothing is sent any more");
+    state.closed.notify_one();
 }
 
 async fn requests(
-    mut from: OwnedReadHalf,
+    from: &mut OwnedReadHalf,
     mut to: OwnedWriteHalf,
     state: &State,
     replied: &AtomicBool,
@@ -110,7 +125,7 @@ async fn requests(
 
 async fn replies(
     mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    to: &mut OwnedWriteHalf,
     state: &State,
     replied: &AtomicBool,
     cut: &AtomicBool,

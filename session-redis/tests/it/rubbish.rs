@@ -7,7 +7,11 @@ use session_core::{
 use crate::support::{Raw, alice, kind, login, minutes, now, record, record_with, revision, store};
 
 /// Every operation on a record that cannot be read, as contract rule X04 has it.
-async fn assert_corrupt(store: &session_redis::RedisStore, raw: &mut Raw, like: &session_core::Record) {
+async fn assert_corrupt(
+    store: &session_redis::RedisStore,
+    raw: &mut Raw,
+    like: &session_core::Record,
+) {
     let id = like.id();
     let stored = raw.get(id).await;
     assert_eq!(kind(store.load(id, now()).await), StoreErrorKind::Corrupt);
@@ -32,11 +36,21 @@ async fn other_types_of_value_are_corrupt_and_can_be_deleted() {
             _ => rubbish.arg("item"),
         };
         let _: i64 = raw.run(&rubbish).await;
-        assert_eq!(kind(store.load(session.id(), now()).await), StoreErrorKind::Corrupt, "{command}");
-        assert_eq!(kind(store.update(&session.change(revision()), now()).await), StoreErrorKind::Corrupt);
+        assert_eq!(
+            kind(store.load(session.id(), now()).await),
+            StoreErrorKind::Corrupt,
+            "{command}"
+        );
+        assert_eq!(
+            kind(store.update(&session.change(revision()), now()).await),
+            StoreErrorKind::Corrupt
+        );
         let touched = store.touch(session.id(), now().plus(minutes(99)), now()).await;
         assert_eq!(kind(touched), StoreErrorKind::Corrupt);
-        assert!(!store.delete_one(&alice(), session.id(), now()).await.unwrap(), "not known to be Alice's");
+        assert!(
+            !store.delete_one(&alice(), session.id(), now()).await.unwrap(),
+            "not known to be Alice's"
+        );
         assert!(!store.delete(session.id(), now()).await.unwrap());
         assert_eq!(store.load(session.id(), now()).await.unwrap(), None);
     }
@@ -69,7 +83,11 @@ async fn truncated_and_longer_records_are_corrupt() {
     let whole = raw.get(session.id()).await.unwrap();
     for length in 1..whole.len() {
         raw.set(session.id(), &whole[..length]).await;
-        assert_eq!(kind(store.load(session.id(), now()).await), StoreErrorKind::Corrupt, "{length}");
+        assert_eq!(
+            kind(store.load(session.id(), now()).await),
+            StoreErrorKind::Corrupt,
+            "{length}"
+        );
         assert!(!store.delete(session.id(), now()).await.unwrap(), "{length}");
     }
     let longer = [&whole[..], b"x"].concat();
@@ -128,7 +146,7 @@ async fn a_later_format_is_kept_listed_touched_and_deleted() {
     store.create(&session, now()).await.unwrap();
     let mut stored = raw.get(session.id()).await.unwrap();
     stored[3] = 2;
-    stored.extend_from_slice(&[0xee; 400_000]);
+    stored.resize(400_000, 0xee);
     raw.set(session.id(), &stored).await;
 
     assert_eq!(kind(store.load(session.id(), now()).await), StoreErrorKind::UnsupportedFormat);

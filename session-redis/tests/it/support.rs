@@ -8,7 +8,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue};
 use session_core::{
     Authentication, Bytes, Clock, OsRandom, PreviousSecret, Realm, Record, RecordParts, Revision,
-    SecretHash, SessionId, SessionToken, StoreError, StoreErrorKind, Subject, SystemClock, Timestamp,
+    SecretHash, SessionId, SessionToken, StoreError, StoreErrorKind, Subject, SystemClock,
+    Timestamp,
 };
 use session_redis::RedisStore;
 
@@ -117,7 +118,9 @@ where
     loop {
         match attempt().await {
             Ok(value) => return value,
-            Err(error) if start.elapsed() > patience => panic!("not within {patience:?}: {error:?}"),
+            Err(error) if start.elapsed() > patience => {
+                panic!("not within {patience:?}: {error:?}")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
@@ -131,9 +134,11 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) async fn open(url: &str, prefix: &str) -> Self {
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(20)));
+        let config =
+            AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(20)));
         let client = redis::Client::open(url).unwrap();
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
+        let connection =
+            client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
         Self { connection, prefix: prefix.to_owned() }
     }
 

@@ -30,7 +30,8 @@ async fn every_operation_on_one_session_takes_one_round_trip() {
     let (trips, outcome) = proxy.trips(store.touch(session.id(), later, now())).await;
     assert_eq!((trips, outcome.unwrap()), (1, TouchOutcome::Touched));
 
-    let change = change.record().change(revision()).login(alice(), now().plus(minutes(900))).unwrap();
+    let change =
+        change.record().change(revision()).login(alice(), now().plus(minutes(900))).unwrap();
     assert!(change.writes_index_entry());
     let (trips, outcome) = proxy.trips(store.update(&change, now())).await;
     assert_eq!((trips, outcome.unwrap()), (1, UpdateOutcome::Updated), "login");
