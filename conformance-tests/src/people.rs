@@ -170,7 +170,13 @@ pub(crate) fn data_of(session: &Session) -> Checked<Value> {
 
 /// Writes the members of an object as keys of the session.
 pub(crate) fn write(session: &mut Session, data: Value) -> Checked {
-    Ok(session.data_mut().write(&data)?)
+    Ok(insert_all(session, data)?)
+}
+
+/// The same, for values that may be refused.
+pub(crate) fn insert_all(session: &mut Session, data: Value) -> Result<(), DataError> {
+    let Value::Object(members) = data else { return Err(DataError::WrongType) };
+    members.into_iter().try_for_each(|(key, value)| session.data_mut().insert(key, &value))
 }
 
 /// Commits, which must be refused with this outcome: nothing is stored, and the client is told nothing.

@@ -138,7 +138,7 @@ impl Runner {
         message: &str,
     ) -> String {
         let message = transcript.labelled(message).replace('\n', "\n  ");
-        format!(
+        let report = format!(
             "rule {id} is broken by {adapter}\n\
              the contract says: {sentence}\n\n  \
              {message}\n\n\
@@ -151,7 +151,8 @@ impl Runner {
             sentence = rule.sentence(),
             backend = self.backend(),
             run_seed = self.settings.seed,
-        )
+        );
+        transcript.without_ids(&report)
     }
 }
 

@@ -289,7 +289,7 @@ fn text(failed: &Failed) -> String {
 /// Takes the fixture and the optional traits that its store has. Prefer
 /// [`Suite::main`] where you can: it drops the fixture at the end, which the plain tests cannot.
 ///
-/// ```ignore
+/// ```rs
 /// mod conformance {
 ///     conformance_tests::tests!(super::MyFixture, subject_index, inspect);
 /// }

@@ -70,6 +70,16 @@ impl Transcript {
         })
     }
 
+    /// `text` with labels for the ids that stand in it without being marked as such, in an error's text say.
+    pub(crate) fn without_ids(&self, text: &str) -> String {
+        let inner = self.lock();
+        let ids = inner.labels.iter().filter_map(|(key, label)| {
+            let id = SessionId::try_from(key.strip_prefix(b"id")?).ok()?;
+            Some((id.to_string(), label))
+        });
+        ids.fold(text.to_owned(), |text, (id, label)| text.replace(&id, label))
+    }
+
     fn replace(text: &str, opening: &str, label: impl Fn(&str) -> Option<String>) -> String {
         let mut shown = String::with_capacity(text.len());
         let mut rest = text;
@@ -372,6 +382,7 @@ mod tests {
         let shown =
             transcript.labelled(&format!("{id:?} {revision:?} {id:?} {times:?} Revision(x)"));
         assert_eq!(shown, "id#1 rev#1 id#1 (-100 ms, +500 ms, the end of time) Revision(x)");
+        assert_eq!(transcript.without_ids(&format!("decode {id}")), "decode id#1");
     }
 
     #[test]

@@ -27,7 +27,8 @@ use crate::timestamp::Timestamp;
 /// error; `now` is the only clock. A failed call never says `None`, `Missing` or `false`.
 ///
 /// No method has a default body, so that a wrapper which forgets one does not compile. A wrapper
-/// forwards every method.
+/// forwards every method. Implementations need the attribute `#[async_trait]`, which this crate
+/// re-exports.
 ///
 /// # For callers
 ///
@@ -40,7 +41,9 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// resent.
     ///
     /// For an id whose record is over but still there, either answer is allowed; after
-    /// [`Created`](CreateOutcome::Created) nothing old is visible.
+    /// [`Created`](CreateOutcome::Created) nothing old is visible. A record that cannot be read is not
+    /// overwritten: the answer is [`Exists`](CreateOutcome::Exists) or the error
+    /// [`Corrupt`](crate::StoreErrorKind::Corrupt).
     async fn create(&self, record: &Record, now: Timestamp) -> Result<CreateOutcome, StoreError>;
 
     /// Reads the record, if it is live at `now`. Sees every write that was acknowledged before the
@@ -50,13 +53,15 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Replaces the content of a live record, if it still has the expected revision. Never creates.
     ///
     /// The stored `expires_at` never moves back. A record that already has the change's own revision
-    /// is answered with [`Updated`](UpdateOutcome::Updated).
+    /// is answered with [`Updated`](UpdateOutcome::Updated). A payload that is too large is refused before
+    /// anything else is looked at; a record that cannot be read is `Corrupt` or `UnsupportedFormat`.
     async fn update(&self, change: &Change, now: Timestamp) -> Result<UpdateOutcome, StoreError>;
 
     /// Moves the idle deadline of a live record to `expires_at`, if that is later. Payload and
     /// revision stay.
     ///
-    /// The store does not cap the value by the absolute deadline; visibility tests that one anyway.
+    /// The store does not cap the value by the absolute deadline; visibility tests that one anyway. A record
+    /// whose times cannot be read is `Corrupt`.
     async fn touch(
         &self,
         id: &SessionId,
@@ -123,7 +128,11 @@ pub enum TouchOutcome {
 pub trait SubjectIndex: fmt::Debug + Send + Sync {
     /// The live sessions of `subject`, a page at a time, in no particular order.
     ///
-    /// Every session that is live throughout the walk is listed at least once.
+    /// A cursor goes on with the listing that returned it. With another listing it is `InvalidCursor` or a
+    /// position in that listing, and never shows another subject's sessions.
+    ///
+    /// Every session that is live throughout the walk is listed at least once. Records that cannot be
+    /// read are left out.
     async fn list(
         &self,
         subject: &Subject,
@@ -132,6 +141,9 @@ pub trait SubjectIndex: fmt::Debug + Send + Sync {
     ) -> Result<Page<SessionSummary>, StoreError>;
 
     /// Deletes every session of `subject` but `except`, and says how many live ones there were.
+    ///
+    /// Records of the subject that are over may go too and do not count. So may a record that cannot be read,
+    /// where the index says that it is the subject's.
     ///
     /// Every session whose login had returned before the call began is dead after it. On trouble the
     /// error says by [`StoreError::deleted`] that the call was partial; repeating it is safe.
@@ -142,7 +154,8 @@ pub trait SubjectIndex: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<u64, StoreError>;
 
-    /// Deletes the session `id` if it belongs to `subject`. `true` if it was live and is gone.
+    /// Deletes the session `id` if it belongs to `subject`. `true` if it was live and is gone; `false` for
+    /// one that is another's, is over, or cannot be read.
     async fn delete_one(
         &self,
         subject: &Subject,
@@ -157,7 +170,7 @@ pub trait SubjectIndex: fmt::Debug + Send + Sync {
 #[async_trait]
 pub trait Inspect: fmt::Debug + Send + Sync {
     /// The live sessions, a page at a time. Every session that is live throughout the walk is seen at
-    /// least once; duplicates are possible.
+    /// least once; duplicates are possible. Records that cannot be read are left out.
     async fn scan(
         &self,
         page: &PageRequest,
@@ -182,7 +195,7 @@ pub enum Count {
 #[async_trait]
 pub trait Purge: fmt::Debug + Send + Sync {
     /// Examines at most `limit` due records and removes exactly those whose life ended at or before
-    /// `cutoff`.
+    /// `cutoff`. Records that are not due cost nothing and do not count.
     ///
     /// Takes the cut-off as it is: the caller subtracts the margin, `now.minus(store.margin())`. Safe
     /// beside traffic and other purgers; never removes a record that was touched meanwhile.

@@ -52,6 +52,12 @@ impl Timestamp {
         self.0
     }
 
+    /// Milliseconds since the Unix epoch as a signed number, for backends that have no other.
+    #[must_use]
+    pub const fn as_stored_millis(self) -> i64 {
+        self.0.cast_signed()
+    }
+
     /// The point `duration` later. Parts of a millisecond are dropped.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

@@ -84,6 +84,10 @@ struct Client {
 impl Client {
     async fn run(mut self) -> Result<(), StoreError> {
         for _ in 0..OPERATIONS {
+            // A store that answers without waiting would else see one client after the other.
+            if self.rng.one_in(2) {
+                tokio::task::yield_now().await;
+            }
             self.operate().await?;
         }
         Ok(())

@@ -29,6 +29,8 @@ pub(crate) async fn what_is_stored_opens_nothing(cx: &Cx) -> Checked {
         cx.secrets().are_not_in(&blob, "what the backend holds")?;
     }
     stored_bytes_are_no_token(&site, &records).await?;
+    // The id in a token that nobody issued is logged, whatever it was made of.
+    cx.secrets().logged();
     for browser in &lives {
         ensure_eq!(browser.visit(&site.two).await?.opened(), Opened::Live, "with its own token");
     }

@@ -8,3 +8,4 @@ mod harness;
 mod mutants;
 mod reference;
 mod store;
+mod unknown;

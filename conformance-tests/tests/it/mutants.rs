@@ -1,6 +1,8 @@
 //! Every broken store is found, and every rule finds one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use conformance_tests::{Suite, Verdict, rules};
 use tokio::task::JoinSet;
@@ -28,6 +30,16 @@ async fn killers(defect: Defect) -> BTreeSet<&'static str> {
     killers
 }
 
+/// Written past the capture of test output, so that every run shows it.
+fn print_table(kills: &BTreeMap<String, BTreeSet<&'static str>>) -> std::io::Result<()> {
+    let mut table = format!("\n{} broken stores, and the rules that found them\n", kills.len());
+    for (defect, killers) in kills {
+        let killers: Vec<_> = killers.iter().copied().collect();
+        writeln!(table, "  {defect:<32} {}", killers.join(" ")).map_err(std::io::Error::other)?;
+    }
+    std::io::stderr().write_all(table.as_bytes())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_defect_is_found_and_every_rule_finds_one() {
     let mut kills = BTreeMap::new();
@@ -39,10 +51,7 @@ async fn every_defect_is_found_and_every_rule_finds_one() {
             .collect();
         kills.extend(runs.join_all().await);
     }
-    for (defect, killers) in &kills {
-        let killers: Vec<_> = killers.iter().copied().collect();
-        println!("{defect:<32} {}", killers.join(" "));
-    }
+    print_table(&kills).unwrap();
     let alive: Vec<_> = kills.iter().filter(|(_, k)| k.is_empty()).map(|(d, _)| d).collect();
     // Handles that see nothing of each other break nearly every rule; that proves little about any one.
     let telling: BTreeSet<_> = kills
