@@ -16,6 +16,7 @@ use crate::fixture::AnyFixture;
 use crate::fresh::{Fresh, differences, random_id};
 use crate::profile::Profile;
 use crate::rng::{Rng, entropy};
+use crate::secrets::Secrets;
 use crate::space::Space;
 use crate::transcript::Transcript;
 use crate::verdict::{Checked, Stop, ensure, ensure_eq};
@@ -32,6 +33,7 @@ pub(crate) struct Cx {
     rng: Mutex<Rng>,
     effort: u32,
     transcript: Arc<Transcript>,
+    secrets: Arc<Secrets>,
 }
 
 /// What a rule is run with.
@@ -48,6 +50,7 @@ pub(crate) struct Setting {
 impl Cx {
     pub(crate) async fn open_first(setting: Setting) -> Checked<Self> {
         let Setting { fixture, profile, space, clock, transcript, seed, effort } = setting;
+        let secrets = Secrets::new(profile.name());
         let store = transcript.record(fixture.open(&space).await?, 1);
         let other = transcript.record(fixture.open(&space).await?, 2);
         Ok(Self {
@@ -61,6 +64,7 @@ impl Cx {
             rng: Mutex::new(Rng::new(seed)),
             effort,
             transcript,
+            secrets,
         })
     }
 
@@ -108,6 +112,11 @@ impl Cx {
     }
 
     /// The time of the rule: begins at the machine's time, and moves when it is told to.
+    /// The clock of the rule: starts at the machine's time and moves when it is told to.
+    pub(crate) const fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -226,6 +235,16 @@ impl Cx {
             Some(()) => Ok(()),
             None => Err(Stop::not_applicable("the fixture cannot damage a record")),
         }
+    }
+
+    /// What must neither be stored nor logged.
+    pub(crate) const fn secrets(&self) -> &Arc<Secrets> {
+        &self.secrets
+    }
+
+    /// Everything that the backend holds of the namespace, where the fixture can tell.
+    pub(crate) async fn stored(&self) -> Checked<Option<Vec<Vec<u8>>>> {
+        Ok(self.fixture.stored(&self.space).await?)
     }
 
     /// The subject index of the first handle.

@@ -54,6 +54,13 @@ pub trait Fixture: Send + Sync + Sized + 'static {
         async { Ok(None) }
     }
 
+    /// Everything that the backend holds of the namespace, as raw bytes: keys, values, index entries.
+    /// `None` when the fixture cannot tell; rule Y01 then looks only at what it gave to the store.
+    fn stored(&self, space: &Space) -> impl Future<Output = Result<Option<Vec<Vec<u8>>>>> + Send {
+        let _ = space;
+        async { Ok(None) }
+    }
+
     /// The rules that this adapter is known to break, each with a reason. They are run all the same, and
     /// one that passes is a failure until it is taken off the list.
     #[must_use]
@@ -78,6 +85,7 @@ pub(crate) trait AnyFixture: Send + Sync {
     async fn open(&self, space: &Space) -> Result<Arc<dyn SessionStore>>;
     async fn physical_rows(&self, space: &Space) -> Result<Option<u64>>;
     async fn corrupt(&self, space: &Space, id: &SessionId) -> Result<Option<()>>;
+    async fn stored(&self, space: &Space) -> Result<Option<Vec<Vec<u8>>>>;
     fn backend(&self) -> String;
 }
 
@@ -93,6 +101,10 @@ impl<F: Fixture> AnyFixture for F {
 
     async fn corrupt(&self, space: &Space, id: &SessionId) -> Result<Option<()>> {
         Fixture::corrupt(self, space, id).await
+    }
+
+    async fn stored(&self, space: &Space) -> Result<Option<Vec<Vec<u8>>>> {
+        Fixture::stored(self, space).await
     }
 
     fn backend(&self) -> String {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use session_core::{
     CommitOutcome, DataError, Indexed, InvalidLifetimes, InvalidRealm, InvalidSubject, Lifetimes,
     Login, NoIndex, Opened, RandomUnavailable, Record, Session, SessionError, SessionId,
@@ -56,13 +56,9 @@ impl Site<Indexed> {
 }
 
 impl<I> Site<I> {
-    fn built(
-        cx: &Cx,
-        build: impl Fn(Builder) -> Result<Server<I>, StoreError>,
-    ) -> Checked<Self> {
-        let spies = cx.both().map(|store| {
-            Arc::new(Spy::new(Arc::clone(store), Arc::clone(cx.secrets())))
-        });
+    fn built(cx: &Cx, build: impl Fn(Builder) -> Result<Server<I>, StoreError>) -> Checked<Self> {
+        let spies =
+            cx.both().map(|store| Arc::new(Spy::new(Arc::clone(store), Arc::clone(cx.secrets()))));
         let server = |spy: &Arc<Spy>| {
             let store: Arc<dyn SessionStore> = Arc::clone(spy) as _;
             build(Sessions::<dyn SessionStore>::builder(store).clock(cx.clock().clone()))
@@ -107,9 +103,10 @@ impl<I> Site<I> {
         Ok(browser)
     }
 
-    /// A browser in which the user has logged in at level 1, with `data` written afterwards.
+    /// A browser in which the user has logged in at level 1, with `data` written afterwards. It had an
+    /// anonymous session before, as most have.
     pub(crate) async fn user(&self, name: &str, data: Value) -> Checked<Browser> {
-        let mut browser = self.browser();
+        let mut browser = self.visitor(json!({ "before": "the login" })).await?;
         browser.log_in(&self.one, Login::new(self.one.subject(name)?).level(1)).await?;
         browser.put(&self.one, data).await?;
         Ok(browser)
@@ -134,11 +131,7 @@ impl<I> Site<I> {
     }
 }
 
-async fn expect_live<I>(
-    server: &Server<I>,
-    browser: &Browser,
-    data: &Value,
-) -> Checked<Session> {
+async fn expect_live<I>(server: &Server<I>, browser: &Browser, data: &Value) -> Checked<Session> {
     let session = browser.visit(server).await?;
     ensure_eq!(session.opened(), Opened::Live, "what the token turns out to be");
     ensure_eq!(data_of(&session)?, *data, "the data of the session");
@@ -351,4 +344,3 @@ macro_rules! stops {
 }
 
 stops!(SessionError, DataError, RandomUnavailable, InvalidSubject, InvalidRealm, InvalidLifetimes);
-

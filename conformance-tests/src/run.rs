@@ -165,7 +165,10 @@ async fn run(rule: &Rule, setting: Setting, claims: Claims) -> Checked {
         Some(feature) if !claims.has(feature) => {
             Err(Stop::not_applicable(format!("the adapter does not claim {feature:?}")))
         }
-        _ => rule.run(&cx).await,
+        _ => {
+            rule.run(&cx).await?;
+            cx.secrets().are_kept()
+        }
     }
 }
 

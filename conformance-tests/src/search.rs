@@ -16,7 +16,12 @@ const BEGINNING: usize = 8;
 /// Found are the bytes themselves, hexadecimal digits, both kinds of base64 at any place of a longer text,
 /// lists of numbers as `Debug` writes them, and escaped byte strings.
 pub(crate) struct Search<L> {
-    spellings: HashMap<[u8; BEGINNING], Vec<(Box<[u8]>, L)>>,
+    spellings: HashMap<[u8; BEGINNING], Vec<Spelling<L>>>,
+}
+
+struct Spelling<L> {
+    text: Box<[u8]>,
+    label: L,
 }
 
 impl<L> Default for Search<L> {
@@ -33,8 +38,8 @@ impl<L: Clone + PartialEq> Search<L> {
             for spelling in spellings(piece) {
                 let Some(beginning) = spelling.first_chunk() else { continue };
                 let known = self.spellings.entry(*beginning).or_default();
-                if !known.iter().any(|(text, of)| **text == *spelling && of == label) {
-                    known.push((spelling.into(), label.clone()));
+                if !known.iter().any(|known| *known.text == *spelling && known.label == *label) {
+                    known.push(Spelling { text: spelling.into(), label: label.clone() });
                 }
             }
         }
@@ -43,7 +48,7 @@ impl<L: Clone + PartialEq> Search<L> {
     /// Goes on looking only for the secrets whose label is to be kept.
     pub(crate) fn retain(&mut self, keep: impl Fn(&L) -> bool) {
         self.spellings.retain(|_, known| {
-            known.retain(|(_, label)| keep(label));
+            known.retain(|spelling| keep(&spelling.label));
             !known.is_empty()
         });
     }
@@ -53,9 +58,9 @@ impl<L: Clone + PartialEq> Search<L> {
         let mut found = Vec::new();
         for (at, window) in text.windows(BEGINNING).enumerate() {
             let known = window.first_chunk().and_then(|beginning| self.spellings.get(beginning));
-            for (spelling, label) in known.into_iter().flatten() {
-                if text[at..].starts_with(spelling) && !found.contains(label) {
-                    found.push(label.clone());
+            for spelling in known.into_iter().flatten() {
+                if text[at..].starts_with(&spelling.text) && !found.contains(&spelling.label) {
+                    found.push(spelling.label.clone());
                 }
             }
         }

@@ -103,7 +103,8 @@ impl Watch {
     }
 
     fn look(&self, level: &dyn fmt::Display, target: &str, text: &str) {
-        let found = self.search.read().unwrap_or_else(PoisonError::into_inner).find(text.as_bytes());
+        let found =
+            self.search.read().unwrap_or_else(PoisonError::into_inner).find(text.as_bytes());
         for (scope, what) in found {
             let leak = Leak { what, place: format!("{level} {target}") };
             self.leaks.lock().unwrap_or_else(PoisonError::into_inner).push((scope, leak));

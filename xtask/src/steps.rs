@@ -33,6 +33,9 @@ impl Step {
     }
 }
 
+const ONE_PROVIDER: &str = "test -p session-redis --features tls-rustls-ring --test it tls";
+const NO_PROVIDER: &str = "test -p session-redis --features tls-rustls --test it tls";
+
 /// The steps in their order: cheap ones that fail early first.
 pub(crate) fn all(scope: Scope) -> Vec<Step> {
     let own = |name, purpose, action| Step { name, purpose, action: Action::Own(action) };
@@ -61,7 +64,11 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
         cargo("tour", "the guided run of the README", "run --quiet --example tour"),
     ];
     if scope == Scope::Everything {
+        // All features at once have two crypto providers and every store, so what has one or none comes apart.
         steps.extend([
+            cargo("one-provider", "TLS with one crypto provider", ONE_PROVIDER),
+            cargo("no-provider", "TLS with no crypto provider", NO_PROVIDER),
+            cargo("no-stores", "the examples with memory alone", "test -p examples"),
             own("features", "every crate with no feature, each one alone, and all", |_| {
                 features::check()
             }),

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 use session_core::{
-    Authentication, CommitOutcome, CredentialTag, Lifetimes, Login, Opened, OsRandom, Record, Session,
+    Authentication, CommitOutcome, CredentialTag, Lifetimes, Login, Opened, OsRandom, Record,
     SessionError, SessionToken, StoreErrorKind, TokenChange,
 };
 
 use crate::cx::Cx;
+use crate::in_flight::InFlight;
 use crate::people::{
     Browser, GRACE, SUPERSEDED_FOR, Server, Site, data_of, expect_client_told_nothing,
     expect_nothing_shown, expect_refused, login_of, nothing, record_of, write,
@@ -159,8 +160,8 @@ pub(crate) async fn superseded_then_unknown(cx: &Cx) -> Checked {
         site.expect(&user, json!({ "n": 0 })).await?;
     }
     // Where nothing was ever rotated, a wrong secret is unknown.
-    let user = site.user("bob", nothing()).await?;
-    site.expect_stranger(&wrong_secret(&user)?, Opened::Unknown).await
+    let visitor = site.visitor(json!({ "n": 0 })).await?;
+    site.expect_stranger(&wrong_secret(&visitor)?, Opened::Unknown).await
 }
 
 fn wrong_secret(browser: &Browser) -> Checked<Browser> {
@@ -218,18 +219,18 @@ pub(crate) async fn superseded_request_is_refused(cx: &Cx) -> Checked {
     let mut late = InFlight::of(&site, &user).await?;
     user.rotate(&site.two).await?;
     cx.advance(GRACE);
-    late.is_refused(cx, &site, &user, CommitOutcome::Superseded).await?;
+    late.change_nothing(cx, &site, &user, CommitOutcome::Superseded).await?;
 
     // Inside the grace, but rotated twice.
     let mut late = InFlight::of(&site, &user).await?;
     user.rotate(&site.one).await?;
     user.rotate(&site.two).await?;
-    late.is_refused(cx, &site, &user, CommitOutcome::Superseded).await?;
+    late.change_nothing(cx, &site, &user, CommitOutcome::Superseded).await?;
 
     // Without a grace.
     let mut late = InFlight::of(&site, &user).await?;
     elevate(&mut user, &site.two, 2).await?;
-    late.is_refused(cx, &site, &user, CommitOutcome::Superseded).await?;
+    late.change_nothing(cx, &site, &user, CommitOutcome::Superseded).await?;
     site.expect(&user, json!({ "n": 0 })).await?;
 
     // Inside the grace of one rotation a write is merged instead.
@@ -241,53 +242,6 @@ pub(crate) async fn superseded_request_is_refused(cx: &Cx) -> Checked {
     expect_client_told_nothing(&late)?;
     site.expect(&user, json!({ "n": 0, "late": true })).await?;
     Ok(())
-}
-
-/// Requests of one browser that began before something happened to its session.
-struct InFlight {
-    writing: Session,
-    clearing: Session,
-    rotating: Session,
-    elevating: Session,
-}
-
-impl InFlight {
-    async fn of<I>(site: &Site<I>, browser: &Browser) -> Checked<Self> {
-        let mut writing = browser.visit(&site.one).await?;
-        write(&mut writing, json!({ "planted": true, "n": 666 }))?;
-        let mut clearing = browser.visit(&site.two).await?;
-        clearing.data_mut().clear();
-        let mut rotating = browser.visit(&site.one).await?;
-        rotating.rotate();
-        let elevating = browser.visit(&site.two).await?;
-        Ok(Self { writing, clearing, rotating, elevating })
-    }
-
-    /// Each is refused with this outcome, and the browser's session stays as it is to the last field.
-    async fn is_refused(
-        &mut self,
-        cx: &Cx,
-        site: &Site,
-        browser: &Browser,
-        outcome: CommitOutcome,
-    ) -> Checked {
-        let before = cx.load(&browser.id()?).await?;
-        let creates = site.calls(Op::Create);
-        expect_refused(&site.one, &mut self.writing, outcome).await?;
-        expect_refused(&site.two, &mut self.clearing, outcome).await?;
-        expect_refused(&site.one, &mut self.rotating, outcome).await?;
-        match site.two.elevate(&mut self.elevating, 9).await {
-            Ok(answer) => ensure_eq!(answer, outcome, "an elevation that comes too late"),
-            Err(SessionError::NotLoggedIn) => {}
-            Err(error) => return Err(error.into()),
-        }
-        expect_client_told_nothing(&self.elevating)?;
-        ensure_eq!(site.calls(Op::Create), creates, "sessions made by requests that come too late");
-        match before {
-            Some(record) => cx.expect(&record).await,
-            None => cx.expect_none(&browser.id()?).await,
-        }
-    }
 }
 
 // O05
@@ -307,8 +261,8 @@ pub(crate) async fn rotated_token_dies_with_its_session(cx: &Cx) -> Checked {
         for stale in [&old, &user] {
             site.expect_stranger(stale, Opened::Unknown).await?;
         }
-        before.is_refused(cx, &site, &user, CommitOutcome::Missing).await?;
-        inside.is_refused(cx, &site, &user, CommitOutcome::Missing).await?;
+        before.change_nothing(cx, &site, &user, CommitOutcome::Missing).await?;
+        inside.change_nothing(cx, &site, &user, CommitOutcome::Missing).await?;
         for stale in [&old, &user] {
             site.expect_stranger(stale, Opened::Unknown).await?;
             unknown_begins_another_session(&site, stale).await?;
@@ -415,7 +369,8 @@ async fn login_without_a_session(cx: &Cx, site: &Site) -> Checked {
 
 pub(crate) async fn named_keys_are_carried_over(cx: &Cx) -> Checked {
     let site = Site::of(cx)?;
-    let keeping = |name| Ok::<_, Stop>(login_of(&site.one, name)?.keeping(["cart", "lang", "none"]));
+    let keeping =
+        |name| Ok::<_, Stop>(login_of(&site.one, name)?.keeping(["cart", "lang", "none"]));
     let all = json!({ "cart": [1], "lang": "en", "planted": 1, "cart2": 1, "Cart": 1 });
     let named = json!({ "cart": [1], "lang": "en" });
 
@@ -459,7 +414,7 @@ pub(crate) async fn another_user_is_another_session(cx: &Cx) -> Checked {
     ensure_eq!(seen.subject(), Some(&cx.subject("bob")?), "the user");
     ensure_eq!(seen.created_at(), Some(cx.now()), "the time of creation");
     site.expect_stranger(&of_alice, Opened::Unknown).await?;
-    in_flight.is_refused(cx, &site, &of_alice, CommitOutcome::Missing).await?;
+    in_flight.change_nothing(cx, &site, &of_alice, CommitOutcome::Missing).await?;
     cx.expect_none(&of_alice.id()?).await?;
     if cx.store().subject_index().is_some() {
         cx.expect_list(&cx.subject("bob")?, &[&record_of(cx, &browser).await?]).await?;
@@ -486,7 +441,7 @@ async fn same_user_keeps_the_data(cx: &Cx, site: &Site) -> Checked {
     let absolute = Lifetimes::DEFAULT_AUTHENTICATED.absolute();
     ensure_eq!(seen.deadline(), Some(cx.now().plus(absolute)), "the deadline");
     site.expect_stranger(&old, Opened::Superseded).await?;
-    in_flight.is_refused(cx, site, &browser, CommitOutcome::Superseded).await
+    in_flight.change_nothing(cx, site, &browser, CommitOutcome::Superseded).await
 }
 
 async fn a_session_that_cannot_be_destroyed_is_not_taken_over(cx: &Cx, site: &Site) -> Checked {
@@ -505,7 +460,8 @@ async fn a_session_that_cannot_be_destroyed_is_not_taken_over(cx: &Cx, site: &Si
 
 pub(crate) async fn login_too_late_begins_a_new_session(cx: &Cx) -> Checked {
     let site = Site::of(cx)?;
-    for outcome in [Meanwhile::LoggedIn, Meanwhile::Elevated, Meanwhile::Destroyed, Meanwhile::Over] {
+    for outcome in [Meanwhile::LoggedIn, Meanwhile::Elevated, Meanwhile::Destroyed, Meanwhile::Over]
+    {
         let mut browser = match outcome {
             Meanwhile::Elevated => site.user("alice", json!({ "cart": "theirs" })).await?,
             _ => site.visitor(json!({ "cart": "theirs" })).await?,
@@ -552,12 +508,7 @@ impl Meanwhile {
     }
 }
 
-async fn begins_with_nothing(
-    cx: &Cx,
-    site: &Site,
-    browser: &Browser,
-    before: &Browser,
-) -> Checked {
+async fn begins_with_nothing(cx: &Cx, site: &Site, browser: &Browser, before: &Browser) -> Checked {
     ensure!(browser.id()? != before.id()?, "a login that came too late took over a session");
     let seen = site.expect(browser, nothing()).await?;
     ensure_eq!(seen.subject(), Some(&cx.subject("alice")?), "the user");
@@ -646,20 +597,20 @@ pub(crate) async fn older_view_changes_nothing_after_a_login(cx: &Cx) -> Checked
     let mut browser = site.visitor(json!({ "n": 0 })).await?;
     let mut late = InFlight::of(&site, &browser).await?;
     browser.log_in(&site.two, login_of(&site.two, "alice")?.level(1)).await?;
-    late.is_refused(cx, &site, &browser, CommitOutcome::Superseded).await?;
+    late.change_nothing(cx, &site, &browser, CommitOutcome::Superseded).await?;
     expect_user(cx, &site, &browser, 1, nothing()).await?;
 
     // Level 1, then a stronger one.
     browser.put(&site.one, json!({ "n": 1 })).await?;
     let mut late = InFlight::of(&site, &browser).await?;
     elevate(&mut browser, &site.two, 3).await?;
-    late.is_refused(cx, &site, &browser, CommitOutcome::Superseded).await?;
+    late.change_nothing(cx, &site, &browser, CommitOutcome::Superseded).await?;
     expect_user(cx, &site, &browser, 3, json!({ "n": 1 })).await?;
 
     // Logged in, then the same user again.
     let mut late = InFlight::of(&site, &browser).await?;
     browser.log_in(&site.two, login_of(&site.two, "alice")?.level(2)).await?;
-    late.is_refused(cx, &site, &browser, CommitOutcome::Superseded).await?;
+    late.change_nothing(cx, &site, &browser, CommitOutcome::Superseded).await?;
     expect_user(cx, &site, &browser, 2, json!({ "n": 1 })).await?;
 
     // Two logins: the second finds the first one's session and leaves it alone.
@@ -674,7 +625,7 @@ pub(crate) async fn older_view_changes_nothing_after_a_login(cx: &Cx) -> Checked
     let mut late = InFlight::of(&site, &browser).await?;
     let mut request = browser.visit(&site.two).await?;
     ensure!(site.two.destroy(&mut request).await?, "a live session was destroyed");
-    late.is_refused(cx, &site, &browser, CommitOutcome::Missing).await?;
+    late.change_nothing(cx, &site, &browser, CommitOutcome::Missing).await?;
     expect_nothing_shown(&browser.visit(&site.one).await?)?;
     writers_beside_a_login_leave_nothing(cx, &site).await
 }

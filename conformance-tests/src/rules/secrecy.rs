@@ -3,15 +3,13 @@
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde_json::json;
 use session_core::{
-    CommitOutcome, CredentialTag, Cursor, MAX_PAYLOAD_LEN, Opened, OsRandom, PageRequest, PreviousSecret,
-    Realm, Record, SecretHash, Session, SessionError, SessionId, SessionStore, SessionToken,
-    StoreErrorKind, TokenText,
+    CommitOutcome, CredentialTag, Cursor, MAX_PAYLOAD_LEN, Opened, OsRandom, PageRequest,
+    PreviousSecret, Realm, Record, SecretHash, Session, SessionError, SessionId, SessionStore,
+    SessionToken, StoreErrorKind, TokenText,
 };
 
 use crate::cx::Cx;
-use crate::people::{
-    Browser, GRACE, Site, expect_nothing_shown, login_of, record_of, write,
-};
+use crate::people::{Browser, GRACE, Site, expect_nothing_shown, login_of, record_of, write};
 use crate::secrets::Secrets;
 use crate::spy::Op;
 use crate::verdict::{Checked, Stop, ensure, ensure_eq, ensure_error};
@@ -83,7 +81,10 @@ async fn stored_bytes_are_no_token(site: &Site, records: &[Record]) -> Checked {
         ];
         for (number, text) in texts.iter().enumerate() {
             let request = site.server(number).open(Some(text.as_bytes())).await?;
-            ensure!(request.opened() != Opened::Live, "stored bytes open a session, spelling {number}");
+            ensure!(
+                request.opened() != Opened::Live,
+                "stored bytes open a session, spelling {number}"
+            );
             expect_nothing_shown(&request)?;
         }
     }

@@ -8,11 +8,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use session_core::{
-    CommitOutcome, DataError, Indexed, Lifetimes, Login, Opened, PageRequest, Realm, Record, Session,
+    CommitOutcome, DataError, Indexed, Lifetimes, Login, Opened, PageRequest, Realm, Record,
     SessionData, SessionError, SessionId, Subject, TokenChange,
 };
 
 use crate::cx::Cx;
+use crate::in_flight::InFlight;
 use crate::people::{
     Browser, Server, Site, expect_client_told_nothing, expect_refused, ids_in, ids_of, login_of,
     nothing, record_of, write,
@@ -78,7 +79,8 @@ async fn list_follows_the_user(
 
 async fn names_are_compared_as_bytes(cx: &Cx, site: &Site<Indexed>) -> Checked {
     let longest = "n".repeat(Subject::MAX_NAME_LEN);
-    let names = [":", "{}", "*", "a:b", "😀", "é", "e\u{301}", "É", "a", "A", "a ", "%", "_", &longest];
+    let names =
+        [":", "{}", "*", "a:b", "😀", "é", "e\u{301}", "É", "a", "A", "a ", "%", "_", &longest];
     let mut browsers = Vec::new();
     for name in names {
         browsers.push(site.user(name, nothing()).await?);
@@ -147,7 +149,8 @@ pub(crate) async fn all_sessions_are_destroyed(cx: &Cx) -> Checked {
         site.expect_stranger(browser, Opened::Unknown).await?;
         cx.expect_none(&browser.id()?).await?;
     }
-    in_flight.are_refused(&site).await?;
+    in_flight.are_refused(&site, CommitOutcome::Missing).await?;
+    expect_refused(&site.two, &mut in_flight.reading, CommitOutcome::Missing).await?;
     site.expect_stranger(&desk, Opened::Unknown).await?;
     cx.expect_none(&desk.id()?).await?;
     expect_listed(&site, &alice, &[]).await?;
@@ -164,44 +167,10 @@ pub(crate) async fn all_sessions_are_destroyed(cx: &Cx) -> Checked {
 /// More than a tenth of the idle time of a user, so that a request would write a touch.
 const GRACE_AND_A_TOUCH: u64 = 3 * 3_600_000;
 
-/// Requests that began before their session was destroyed.
-struct InFlight {
-    writing: Session,
-    touching: Session,
-    rotating: Session,
-    elevating: Session,
-}
-
-impl InFlight {
-    async fn of(site: &Site<Indexed>, browser: &Browser) -> Checked<Self> {
-        let mut writing = browser.visit(&site.one).await?;
-        write(&mut writing, json!({ "late": true }))?;
-        let touching = browser.visit(&site.two).await?;
-        let mut rotating = browser.visit(&site.one).await?;
-        rotating.rotate();
-        let elevating = browser.visit(&site.two).await?;
-        Ok(Self { writing, touching, rotating, elevating })
-    }
-
-    async fn are_refused(&mut self, site: &Site<Indexed>) -> Checked {
-        let creates = site.calls(Op::Create);
-        expect_refused(&site.one, &mut self.writing, CommitOutcome::Missing).await?;
-        expect_refused(&site.two, &mut self.touching, CommitOutcome::Missing).await?;
-        expect_refused(&site.one, &mut self.rotating, CommitOutcome::Missing).await?;
-        let outcome = site.two.elevate(&mut self.elevating, 9).await?;
-        ensure_eq!(outcome, CommitOutcome::Missing, "an elevation that comes too late");
-        ensure_eq!(site.calls(Op::Create), creates, "sessions made by requests that come too late");
-        Ok(())
-    }
-}
-
 async fn the_excepted_one_goes_on(cx: &Cx, site: &Site<Indexed>) -> Checked {
     let alice = cx.subject("alice")?;
     let mut current = site.user("alice", json!({ "n": 0 })).await?;
-    let others = [
-        site.user("alice", nothing()).await?,
-        site.user("alice", nothing()).await?,
-    ];
+    let others = [site.user("alice", nothing()).await?, site.user("alice", nothing()).await?];
     let stolen = current.clone();
     let mut late = stolen.visit(&site.two).await?;
     write(&mut late, json!({ "late": true }))?;
@@ -309,7 +278,11 @@ async fn expect_live_is_listed(
         }
     }
     let live: Vec<_> = live.iter().collect();
-    ensure_eq!(ids_of(cx, user).await?, ids_in(&live)?, "the sessions that are listed, and that live");
+    ensure_eq!(
+        ids_of(cx, user).await?,
+        ids_in(&live)?,
+        "the sessions that are listed, and that live"
+    );
     Ok(live.len())
 }
 
@@ -345,7 +318,11 @@ async fn rotation_beside_leaves_one_secret(cx: &Cx, site: &Site<Indexed>) -> Che
                 site.expect_stranger(&other, Opened::Unknown).await?;
             }
             Err(SessionError::NotCurrent) => {
-                ensure_eq!(other.visit(&site.two).await?.opened(), Opened::Live, "the other session");
+                ensure_eq!(
+                    other.visit(&site.two).await?.opened(),
+                    Opened::Live,
+                    "the other session"
+                );
             }
             Err(error) => return Err(Stop::failed(format!("round {round}: {error:?}"))),
         }
@@ -447,7 +424,9 @@ pub(crate) async fn realms_do_not_meet(cx: &Cx) -> Checked {
     let site = Site::of_users(cx)?;
     // Name and realm run together differ only in where the one ends.
     let longest = "r".repeat(Realm::MAX_LEN);
-    for (ours, theirs, name) in [("", "shop", "alice"), ("ab", "a", "c"), ("shop", &longest, "alice")] {
+    for (ours, theirs, name) in
+        [("", "shop", "alice"), ("ab", "a", "c"), ("shop", &longest, "alice")]
+    {
         let (ours, theirs) = (in_realm(&site, ours)?, in_realm(&site, theirs)?);
         two_realms(cx, &site, &ours, &theirs, name).await?;
     }
@@ -495,7 +474,10 @@ async fn two_realms(
         foreign_users_are_refused(other, &user, &browser).await?;
         let outcome = other.modify(&browser.id()?, |data| data.insert("n", &666)).await?;
         ensure_eq!(outcome, CommitOutcome::Missing, "a session of another realm");
-        ensure!(!other.destroy_one(&same_name, &browser.id()?).await?, "a session of another realm");
+        ensure!(
+            !other.destroy_one(&same_name, &browser.id()?).await?,
+            "a session of another realm"
+        );
     }
     cx.expect(&record).await?;
     ensure_eq!(theirs[1].destroy_all(&same_name, None).await?, 1, "sessions of the same name");
@@ -567,7 +549,10 @@ async fn modify_changes_the_data_only(cx: &Cx, site: &Site<Indexed>) -> Checked 
         let unchanged = site.one.modify(&browser.id()?, |_| Ok(())).await?;
         ensure_eq!(unchanged, CommitOutcome::Unchanged, "a modification that changes nothing");
         let failed = site.one.modify(&browser.id()?, |data| data.insert("n", &f64::NAN)).await;
-        ensure!(matches!(failed, Err(SessionError::Data(_))), "what the closure answers: {failed:?}");
+        ensure!(
+            matches!(failed, Err(SessionError::Data(_))),
+            "what the closure answers: {failed:?}"
+        );
         let large = "x".repeat(session_core::MAX_PAYLOAD_LEN);
         let large = site.one.modify(&browser.id()?, |data| data.insert("n", &large)).await;
         ensure!(matches!(large, Err(SessionError::Limit(_))), "one that breaks a limit: {large:?}");
@@ -671,7 +656,9 @@ async fn count(server: &Server<Indexed>, id: &SessionId) -> Checked {
         match server.modify(id, increment).await {
             Ok(CommitOutcome::Saved) => return Ok(()),
             Err(SessionError::Conflict) => {}
-            other => return Err(Stop::failed(format!("a modification was answered with {other:?}"))),
+            other => {
+                return Err(Stop::failed(format!("a modification was answered with {other:?}")));
+            }
         }
     }
     Err(Stop::failed(format!("a modification met {TRIES} conflicts")))
