@@ -253,7 +253,7 @@ impl Cx {
     }
 
     pub(crate) fn purge(&self) -> Checked<&dyn Purge> {
-        self.store.purge().ok_or_else(|| Stop::failed("the store answers no `Purge`"))
+        self.store.purger().ok_or_else(|| Stop::failed("the store answers no `Purge`"))
     }
 
     /// The subject's sessions as every handle lists them, each once, in the order of their ids.

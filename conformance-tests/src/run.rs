@@ -177,7 +177,7 @@ fn check_claims(store: &dyn SessionStore, claims: Claims) -> Checked {
     for (name, method, claimed, there) in [
         ("SubjectIndex", "subject_index", claims.subject_index, store.subject_index().is_some()),
         ("Inspect", "inspect", claims.inspect, store.inspect().is_some()),
-        ("Purge", "purge", claims.purge, store.purge().is_some()),
+        ("Purge", "purge", claims.purge, store.purger().is_some()),
     ] {
         match (claimed, there) {
             (true, false) => {

@@ -169,7 +169,7 @@ impl SessionStore for Spy {
         self.inner.inspect()
     }
 
-    fn purge(&self) -> Option<&dyn Purge> {
-        self.inner.purge()
+    fn purger(&self) -> Option<&dyn Purge> {
+        self.inner.purger()
     }
 }

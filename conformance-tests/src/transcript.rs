@@ -289,8 +289,8 @@ impl SessionStore for Recorded {
         self.inner.inspect().map(|_| self as _)
     }
 
-    fn purge(&self) -> Option<&dyn Purge> {
-        self.inner.purge().map(|_| self as _)
+    fn purger(&self) -> Option<&dyn Purge> {
+        self.inner.purger().map(|_| self as _)
     }
 }
 
@@ -364,7 +364,7 @@ impl Inspect for Recorded {
 impl Purge for Recorded {
     async fn purge(&self, limit: NonZeroU32, cutoff: Timestamp) -> Result<Purged, StoreError> {
         let text = format!("purge({limit}, {})", self.transcript.time(cutoff));
-        let purge = self.inner.purge().expect(PRESENT);
+        let purge = self.inner.purger().expect(PRESENT);
         self.note(text, |purged| format!("{purged:?}"), purge.purge(limit, cutoff)).await
     }
 }

@@ -108,8 +108,8 @@ impl SessionStore for Narrator {
         self.inner.inspect()
     }
 
-    fn purge(&self) -> Option<&dyn Purge> {
-        self.inner.purge()
+    fn purger(&self) -> Option<&dyn Purge> {
+        self.inner.purger()
     }
 }
 

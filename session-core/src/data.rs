@@ -171,7 +171,7 @@ impl SessionData {
     }
 
     /// Writes the fields of a struct: those whose value differs, and no others. Keys that the struct does
-    /// not know stay.
+    /// not know stay. The struct itself counts as one level of the depth of its fields.
     ///
     /// # Errors
     ///

@@ -101,6 +101,11 @@ impl Lifetimes {
         self.absolute
     }
 
+    /// The same lifetimes, but with an idle one of at most `idle`.
+    pub(crate) fn idle_at_most(self, idle: Duration) -> Self {
+        Self { idle: self.idle.min(idle), ..self }
+    }
+
     /// The absolute deadline of a session that starts, or logs in, at `now`.
     pub(crate) fn deadline(&self, now: Timestamp) -> Timestamp {
         now.plus(self.absolute)

@@ -86,7 +86,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     fn inspect(&self) -> Option<&dyn Inspect>;
 
     /// The removal of what is over, if this store does not expire records by itself.
-    fn purge(&self) -> Option<&dyn Purge>;
+    fn purger(&self) -> Option<&dyn Purge>;
 }
 
 /// The answer of [`SessionStore::create`]. Closed: the contract has these two answers.
@@ -253,7 +253,7 @@ impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
         (**self).inspect()
     }
 
-    fn purge(&self) -> Option<&dyn Purge> {
-        (**self).purge()
+    fn purger(&self) -> Option<&dyn Purge> {
+        (**self).purger()
     }
 }

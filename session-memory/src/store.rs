@@ -145,7 +145,7 @@ impl SessionStore for MemoryStore {
         Some(self)
     }
 
-    fn purge(&self) -> Option<&dyn Purge> {
+    fn purger(&self) -> Option<&dyn Purge> {
         Some(self)
     }
 }

@@ -494,7 +494,7 @@ impl SessionStore for RedisStore {
     }
 
     /// None: every key has a time to live, and the server removes what is over.
-    fn purge(&self) -> Option<&dyn Purge> {
+    fn purger(&self) -> Option<&dyn Purge> {
         None
     }
 }

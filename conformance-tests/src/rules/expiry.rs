@@ -203,7 +203,7 @@ pub(crate) async fn clock_ahead_destroys_nothing(cx: &Cx) -> Checked {
             scan_all(hasty, 10, ahead).await?;
             inspect.count(ahead).await?;
         }
-        if let Some(purge) = hasty.purge() {
+        if let Some(purge) = hasty.purger() {
             purge.purge(at_most(1_000), ahead.minus(margin)).await?;
         }
     }

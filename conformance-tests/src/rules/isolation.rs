@@ -46,7 +46,7 @@ pub(crate) async fn namespaces_do_not_meet(cx: &Cx) -> Checked {
             ensure_eq!(all, 2, "the sessions of the subject that were left");
             there.untouched(cx, "delete_all").await?;
         }
-        if let Some(purge) = cx.store().purge() {
+        if let Some(purge) = cx.store().purger() {
             let over = cx.fresh().id(*there.records[2].id()).idle(0).record();
             cx.store().delete(over.id(), cx.now()).await?;
             cx.create(&over).await?;

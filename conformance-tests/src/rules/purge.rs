@@ -17,7 +17,7 @@ async fn purge_all(store: &Arc<dyn SessionStore>, limit: u32, cutoff: Timestamp)
     /// More batches than any rule has records.
     const MOST_BATCHES: usize = 10_000;
 
-    let purge = store.purge().ok_or_else(|| Stop::failed("the store answers no `Purge`"))?;
+    let purge = store.purger().ok_or_else(|| Stop::failed("the store answers no `Purge`"))?;
     let mut removed = 0;
     for _ in 0..MOST_BATCHES {
         let Purged { removed: batch, more } = purge.purge(at_most(limit), cutoff).await?;

@@ -107,7 +107,7 @@ pub(crate) async fn unknown_id_is_missing(cx: &Cx) -> Checked {
             cx.expect_none(record.id()).await?;
         }
     }
-    if let Some(purge) = cx.store().purge() {
+    if let Some(purge) = cx.store().purger() {
         let purged = cx.fresh().idle(1_000).record();
         cx.create(&purged).await?;
         purge.purge(at_most(100), purged.ends_at()).await?;

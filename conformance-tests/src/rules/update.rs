@@ -67,7 +67,7 @@ pub(crate) async fn unknown_id_is_missing(cx: &Cx) -> Checked {
             cx.expect_none(record.id()).await?;
         }
     }
-    if let Some(purge) = cx.store().purge() {
+    if let Some(purge) = cx.store().purger() {
         let purged = cx.fresh().idle(1_000).record();
         cx.create(&purged).await?;
         let change = purged.change(cx.revision()).expires_at(cx.after(3_600_000));

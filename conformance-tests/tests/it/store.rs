@@ -526,7 +526,7 @@ impl SessionStore for TestStore {
         Some(self)
     }
 
-    fn purge(&self) -> Option<&dyn Purge> {
+    fn purger(&self) -> Option<&dyn Purge> {
         Some(self)
     }
 }

@@ -77,7 +77,7 @@ impl SessionStore for Lossy {
         None
     }
 
-    fn purge(&self) -> Option<&dyn Purge> {
+    fn purger(&self) -> Option<&dyn Purge> {
         None
     }
 }

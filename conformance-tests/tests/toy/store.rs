@@ -127,7 +127,7 @@ impl SessionStore for FileStore {
         Some(self)
     }
 
-    fn purge(&self) -> Option<&dyn Purge> {
+    fn purger(&self) -> Option<&dyn Purge> {
         Some(self)
     }
 }

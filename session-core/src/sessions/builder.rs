@@ -47,7 +47,8 @@ impl<S: SessionStore + ?Sized> SessionsBuilder<S> {
         self
     }
 
-    /// The lifetimes of anonymous sessions. Default: [`Lifetimes::DEFAULT_ANONYMOUS`].
+    /// The lifetimes of anonymous sessions. Default: [`Lifetimes::DEFAULT_ANONYMOUS`]. Where their idle lifetime
+    /// is longer than that of logged-in sessions, the shorter one holds.
     pub fn anonymous_lifetimes(mut self, lifetimes: Lifetimes) -> Self {
         self.config.anonymous = lifetimes;
         self

@@ -166,7 +166,6 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
                     return Ok(Written::Stored(Box::new(Stored { record, content, in_grace })));
                 }
                 UpdateOutcome::Missing => return Ok(refused(&id, CommitOutcome::Missing)),
-                UpdateOutcome::Conflict if self.config.conflict == ConflictPolicy::Reject => break,
                 UpdateOutcome::Conflict => {}
             }
             if started.elapsed() >= self.config.commit_within {
@@ -184,12 +183,17 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
             if fresh.subject() != live.record.subject() {
                 return Ok(refused(&id, CommitOutcome::Superseded));
             }
-            if self.config.conflict != ConflictPolicy::Overwrite {
-                let merged = data.merge_onto(Self::content(&fresh)?);
-                content = Arc::new(merged.map_err(|error| merge_error(error, &id))?);
-            } else if data.has_required_keys() {
-                data.check_required_keys(&Self::content(&fresh)?)
-                    .map_err(|error| merge_error(error, &id))?;
+            match self.config.conflict {
+                ConflictPolicy::Reject => break,
+                ConflictPolicy::Merge => {
+                    let merged = data.merge_onto(Self::content(&fresh)?);
+                    content = Arc::new(merged.map_err(|error| merge_error(error, &id))?);
+                }
+                ConflictPolicy::Overwrite if data.has_required_keys() => {
+                    data.check_required_keys(&Self::content(&fresh)?)
+                        .map_err(|error| merge_error(error, &id))?;
+                }
+                ConflictPolicy::Overwrite => {}
             }
             record = fresh;
         }

@@ -154,7 +154,8 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
     }
 
     /// Records that the user has just proved who they are at `level`, and gives the client a new secret without
-    /// grace. Written at once, changes so far included. Nothing else changes: not the deadlines, not the data.
+    /// grace. Written at once, changes so far included. The absolute deadline stays; the idle one moves as with any
+    /// use.
     ///
     /// # Errors
     ///

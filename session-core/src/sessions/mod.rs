@@ -89,8 +89,13 @@ struct Config {
 }
 
 impl Config {
-    fn lifetimes(&self, subject: Option<&Subject>) -> &Lifetimes {
-        if subject.is_some() { &self.authenticated } else { &self.anonymous }
+    /// An anonymous session may be unused for no longer than a logged-in one: its idle deadline does not move
+    /// back when it logs in.
+    fn lifetimes(&self, subject: Option<&Subject>) -> Lifetimes {
+        match subject {
+            Some(_) => self.authenticated,
+            None => self.anonymous.idle_at_most(self.authenticated.idle()),
+        }
     }
 }
 
@@ -176,7 +181,7 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
     ///
     /// Whatever the store answers. Nothing is lost; a later call goes on.
     pub async fn purge(&self, limit: NonZeroU32) -> Result<Option<Purged>, StoreError> {
-        let Some(purge) = self.store.purge() else { return Ok(None) };
+        let Some(purge) = self.store.purger() else { return Ok(None) };
         let cutoff = self.now().minus(self.store.margin());
         purge.purge(limit, cutoff).await.map(Some)
     }

@@ -222,7 +222,7 @@ async fn the_limit_of_sessions_is_reported() {
     setup.logged_in().await;
     setup.clock.advance(Duration::from_secs(1));
     assert_events(&["session.created", "session.logged_in", "session.limit_enforced"], async {
-        drop(setup.logged_in().await)
+        drop(setup.logged_in().await);
     })
     .await;
     setup.store.then(Op::List, Fault::Before(StoreErrorKind::Unavailable));

@@ -280,3 +280,18 @@ async fn sessions_work_on_a_store_behind_dyn_and_are_send() {
     assert_eq!(outcome, CommitOutcome::Saved);
     assert!(assert_send(sessions.destroy(&mut session)).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_login_never_leaves_a_longer_idle_deadline_behind() {
+    let strict = session_core::Lifetimes::NIST_AAL3;
+    let setup = Setup::with(|builder| builder.lifetimes(strict));
+    let cookie = setup.stored().await;
+    let mut session = setup.open(&cookie).await;
+    let alice = setup.sessions.subject("alice").unwrap();
+    setup.sessions.login(&mut session, alice).await.unwrap();
+    let last_millisecond = std::time::Duration::from_millis(1);
+    setup.clock.advance(strict.idle().saturating_sub(last_millisecond));
+    assert_eq!(setup.open(&token(&session)).await.opened(), Opened::Live);
+    setup.clock.advance(last_millisecond);
+    assert_eq!(setup.open(&token(&session)).await.opened(), Opened::Unknown);
+}

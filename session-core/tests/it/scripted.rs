@@ -129,8 +129,8 @@ impl SessionStore for ScriptedStore {
         self.inner.inspect()
     }
 
-    fn purge(&self) -> Option<&dyn Purge> {
-        SessionStore::purge(&self.inner)
+    fn purger(&self) -> Option<&dyn Purge> {
+        self.inner.purger()
     }
 }
 

@@ -29,7 +29,7 @@ async fn the_store_is_usable_as_an_object() {
     let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::default());
     assert!(store.subject_index().is_some());
     assert!(store.inspect().is_some());
-    assert!(store.purge().is_some());
+    assert!(store.purger().is_some());
 }
 
 #[tokio::test]
