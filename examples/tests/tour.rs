@@ -23,7 +23,7 @@ fn assert_whole_tour(output: &Output) {
         assert!(shown.contains(&format!("\n{step}. ")), "step {step} is missing:\n{shown}");
     }
     assert!(shown.contains("update #1 -> Conflict"), "the merge was not shown:\n{shown}");
-    assert!(shown.ends_with("nothing is left in the store.\n"), "{shown}");
+    assert!(shown.ends_with("no session is left in the store.\n"), "{shown}");
     let tokens = shown.split_whitespace().filter(|word| word.len() >= 64).count();
     assert_eq!(tokens, 0, "a token was shown");
 }

@@ -25,7 +25,7 @@ pub(crate) async fn tell(backend: Backend) -> Result {
     let outcome = tour.walk().await;
     tour.clean_up().await?;
     outcome?;
-    println!("\nThat was the tour. Every step was checked; nothing is left in the store.");
+    println!("\nThat was the tour. Every step was checked; no session is left in the store.");
     Ok(())
 }
 
