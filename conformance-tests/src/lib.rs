@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cx;
+pub mod doubles;
 mod endpoint;
 mod fixture;
 mod fresh;

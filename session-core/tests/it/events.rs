@@ -5,13 +5,13 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use conformance_tests::doubles::{Fault, Op};
 use session_core::{CommitOutcome, StoreErrorKind};
 use tracing::field::{Field, Visit};
 use tracing::instrument::WithSubscriber;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::scripted::{Fault, Op};
 use crate::setup::{Setup, token};
 
 /// Keeps every event of target `session` as a line `name id kind`.
@@ -186,7 +186,7 @@ async fn store_trouble_is_reported_with_its_kind() {
     let setup = Setup::new();
     let cookie = setup.stored().await;
     let down = Fault::Before(StoreErrorKind::Unavailable);
-    setup.store.then(Op::Load, down);
+    setup.script.then(Op::Load, down);
     let captured = events_of(async {
         setup.sessions.open(Some(cookie.as_bytes())).await.unwrap_err();
     })
@@ -195,12 +195,12 @@ async fn store_trouble_is_reported_with_its_kind() {
     assert!(captured.text().contains("error.kind=Unavailable"));
     assert!(captured.text().contains("session.id="));
 
-    setup.store.then(Op::Load, Fault::Before(StoreErrorKind::Corrupt));
+    setup.script.then(Op::Load, Fault::Before(StoreErrorKind::Corrupt));
     assert_events(&["session.corrupt"], async { drop(setup.open(&cookie).await) }).await;
 
     let mut session = setup.open(&cookie).await;
     session.data_mut().insert("n", &2).unwrap();
-    setup.store.then(Op::Update, Fault::After(StoreErrorKind::OutcomeUnknown));
+    setup.script.then(Op::Update, Fault::After(StoreErrorKind::OutcomeUnknown));
     assert_events(&["session.settled"], async {
         assert_eq!(setup.sessions.commit(&mut session).await.unwrap(), CommitOutcome::Saved);
     })
@@ -208,7 +208,7 @@ async fn store_trouble_is_reported_with_its_kind() {
 
     setup.clock.advance(Duration::from_secs(1200));
     let mut session = setup.open(&cookie).await;
-    setup.store.then(Op::Touch, down);
+    setup.script.then(Op::Touch, down);
     assert_events(&["session.touch_failed"], async {
         assert_eq!(setup.sessions.commit(&mut session).await.unwrap(), CommitOutcome::Unchanged);
     })
@@ -225,7 +225,7 @@ async fn the_limit_of_sessions_is_reported() {
         drop(setup.logged_in().await);
     })
     .await;
-    setup.store.then(Op::List, Fault::Before(StoreErrorKind::Unavailable));
+    setup.script.then(Op::List, Fault::Before(StoreErrorKind::Unavailable));
     assert_events(&["session.created", "session.logged_in", "session.limit_failed"], async {
         drop(setup.logged_in().await);
     })

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use conformance_tests::doubles::{Fault, Op};
 use session_core::{
     CommitOutcome, Opened, SessionError, SessionStore, Sessions, StoreErrorKind, TokenChange,
 };
 
-use crate::scripted::{Fault, Op, ScriptedStore};
+use session_memory::MemoryStore;
+
 use crate::setup::{NoRandom, Setup, token};
+use crate::unindexed::Unindexed;
 
 const UNKNOWN: StoreErrorKind = StoreErrorKind::OutcomeUnknown;
 const DOWN: StoreErrorKind = StoreErrorKind::Unavailable;
@@ -25,7 +28,7 @@ async fn a_store_that_is_down_is_never_an_anonymous_session() {
     let setup = Setup::new();
     let cookie = setup.stored().await;
     for down in [DOWN, StoreErrorKind::Timeout, StoreErrorKind::Overloaded, UNKNOWN] {
-        setup.store.then(Op::Load, Fault::Before(down));
+        setup.script.then(Op::Load, Fault::Before(down));
         let error = setup.sessions.open(Some(cookie.as_bytes())).await.unwrap_err();
         assert_eq!(kind(&error), Some(down));
     }
@@ -36,12 +39,12 @@ async fn a_store_that_is_down_is_never_an_anonymous_session() {
 async fn a_later_format_is_an_error_and_a_corrupt_record_a_new_session_under_another_id() {
     let setup = Setup::new();
     let cookie = setup.stored().await;
-    setup.store.then(Op::Load, Fault::Before(StoreErrorKind::UnsupportedFormat));
+    setup.script.then(Op::Load, Fault::Before(StoreErrorKind::UnsupportedFormat));
     let error = setup.sessions.open(Some(cookie.as_bytes())).await.unwrap_err();
     assert_eq!(kind(&error), Some(StoreErrorKind::UnsupportedFormat));
 
     let old = setup.open(&cookie).await.id();
-    setup.store.then(Op::Load, Fault::Before(StoreErrorKind::Corrupt));
+    setup.script.then(Op::Load, Fault::Before(StoreErrorKind::Corrupt));
     let mut session = setup.open(&cookie).await;
     assert_eq!(session.opened(), Opened::Corrupt);
     session.data_mut().insert("n", &2).unwrap();
@@ -61,7 +64,7 @@ async fn malformed_tokens_make_no_store_call() {
     }
     let huge = vec![b'a'; 1 << 20];
     assert_eq!(setup.sessions.open(Some(&huge)).await.unwrap().opened(), Opened::Malformed);
-    assert!(setup.store.calls().is_empty());
+    assert!(setup.spy.take_calls().is_empty());
 }
 
 #[tokio::test]
@@ -78,12 +81,12 @@ async fn an_update_that_was_applied_is_recognised_and_not_repeated() {
             n.unwrap_or(0) + 1
         })
         .unwrap();
-    setup.store.then(Op::Update, Fault::After(UNKNOWN));
+    setup.script.then(Op::Update, Fault::After(UNKNOWN));
     let outcome = setup.sessions.commit(&mut session).await.unwrap();
     assert_eq!(outcome, CommitOutcome::Saved);
     assert_eq!(setup.stored_n(&cookie).await, Some(2));
     assert_eq!(runs.load(Ordering::SeqCst), 1, "no closure runs twice");
-    assert!(setup.store.is_through());
+    assert!(setup.script.is_through());
 }
 
 #[tokio::test]
@@ -92,11 +95,11 @@ async fn an_update_that_was_lost_is_sent_again_with_the_same_revision() {
     let cookie = setup.stored().await;
     let mut session = setup.open(&cookie).await;
     session.data_mut().insert("n", &2).unwrap();
-    setup.store.calls();
-    setup.store.then(Op::Update, Fault::Before(UNKNOWN));
+    setup.forget_calls();
+    setup.script.then(Op::Update, Fault::Before(UNKNOWN));
     let outcome = setup.sessions.commit(&mut session).await.unwrap();
     assert_eq!(outcome, CommitOutcome::Saved);
-    assert_eq!(setup.store.calls(), [Op::Update, Op::Load, Op::Update]);
+    assert_eq!(setup.spy.take_calls(), [Op::Update, Op::Load, Op::Update]);
     assert_eq!(setup.stored_n(&cookie).await, Some(2));
 }
 
@@ -105,11 +108,11 @@ async fn a_login_whose_index_entry_may_be_missing_is_sent_again() {
     let setup = Setup::new();
     let cookie = setup.stored().await;
     let mut session = setup.open(&cookie).await;
-    setup.store.calls();
-    setup.store.then(Op::Update, Fault::After(UNKNOWN));
+    setup.forget_calls();
+    setup.script.then(Op::Update, Fault::After(UNKNOWN));
     let alice = setup.sessions.subject("alice").unwrap();
     setup.sessions.login(&mut session, alice.clone()).await.unwrap();
-    assert_eq!(setup.store.calls(), [Op::Update, Op::Load, Op::Update]);
+    assert_eq!(setup.spy.take_calls(), [Op::Update, Op::Load, Op::Update]);
     assert_eq!(setup.open(&token(&session)).await.subject(), Some(&alice));
 }
 
@@ -120,8 +123,8 @@ async fn what_cannot_be_settled_is_an_error_and_the_handle_is_spent() {
     // The look fails too.
     let mut session = setup.open(&cookie).await;
     session.data_mut().insert("n", &2).unwrap();
-    setup.store.then(Op::Update, Fault::After(UNKNOWN));
-    setup.store.then(Op::Load, Fault::Before(DOWN));
+    setup.script.then(Op::Update, Fault::After(UNKNOWN));
+    setup.script.then(Op::Load, Fault::Before(DOWN));
     let error = setup.sessions.commit(&mut session).await.unwrap_err();
     assert!(error.is_outcome_unknown());
     assert!(matches!(session.token_change(), TokenChange::Keep));
@@ -136,7 +139,7 @@ async fn what_cannot_be_settled_is_an_error_and_the_handle_is_spent() {
     other.data_mut().insert("n", &4).unwrap();
     let outcome = setup.sessions.commit(&mut other).await.unwrap();
     assert_eq!(outcome, CommitOutcome::Saved);
-    setup.store.then(Op::Update, Fault::Before(UNKNOWN));
+    setup.script.then(Op::Update, Fault::Before(UNKNOWN));
     assert!(setup.sessions.commit(&mut session).await.unwrap_err().is_outcome_unknown());
     assert_eq!(setup.stored_n(&cookie).await, Some(4));
 }
@@ -147,11 +150,11 @@ async fn a_write_that_is_not_durable_is_an_error_and_never_settled() {
     let cookie = setup.stored().await;
     let mut session = setup.open(&cookie).await;
     session.data_mut().insert("n", &2).unwrap();
-    setup.store.calls();
-    setup.store.then(Op::Update, Fault::After(StoreErrorKind::NotDurable));
+    setup.forget_calls();
+    setup.script.then(Op::Update, Fault::After(StoreErrorKind::NotDurable));
     let error = setup.sessions.commit(&mut session).await.unwrap_err();
     assert_eq!(kind(&error), Some(StoreErrorKind::NotDurable));
-    assert_eq!(setup.store.calls(), [Op::Update]);
+    assert_eq!(setup.spy.take_calls(), [Op::Update]);
     assert!(setup.sessions.commit(&mut session).await.is_err(), "the handle is spent");
 }
 
@@ -161,10 +164,10 @@ async fn a_create_of_unknown_outcome_is_deleted_and_made_again_under_another_id(
         let setup = Setup::new();
         let mut session = setup.sessions.open(None).await.unwrap();
         session.data_mut().insert("n", &1).unwrap();
-        setup.store.then(Op::Create, fault);
+        setup.script.then(Op::Create, fault);
         let outcome = setup.sessions.commit(&mut session).await.unwrap();
         assert_eq!(outcome, CommitOutcome::Saved);
-        assert_eq!(setup.store.calls(), [Op::Create, Op::Delete, Op::Create]);
+        assert_eq!(setup.spy.take_calls(), [Op::Create, Op::Delete, Op::Create]);
         assert_eq!(setup.stored_n(&token(&session)).await, Some(1));
         let count = setup.sessions.count().await.unwrap();
         assert_eq!(count, session_core::Count::Exact(1), "the first one is gone");
@@ -172,8 +175,8 @@ async fn a_create_of_unknown_outcome_is_deleted_and_made_again_under_another_id(
     let setup = Setup::new();
     let mut session = setup.sessions.open(None).await.unwrap();
     session.data_mut().insert("n", &1).unwrap();
-    setup.store.then(Op::Create, Fault::Before(UNKNOWN));
-    setup.store.then(Op::Create, Fault::Before(UNKNOWN));
+    setup.script.then(Op::Create, Fault::Before(UNKNOWN));
+    setup.script.then(Op::Create, Fault::Before(UNKNOWN));
     assert!(setup.sessions.commit(&mut session).await.unwrap_err().is_outcome_unknown());
     assert!(matches!(session.token_change(), TokenChange::Keep), "no token was handed out");
 }
@@ -183,19 +186,19 @@ async fn a_taken_id_is_answered_with_a_fresh_one_and_not_for_ever() {
     let setup = Setup::new();
     let mut session = setup.sessions.open(None).await.unwrap();
     session.data_mut().insert("n", &1).unwrap();
-    setup.store.then(Op::Create, Fault::Exists);
+    setup.script.then(Op::Create, Fault::IdTaken);
     let outcome = setup.sessions.commit(&mut session).await.unwrap();
     assert_eq!(outcome, CommitOutcome::Saved);
-    assert_eq!(setup.store.calls(), [Op::Create, Op::Create]);
+    assert_eq!(setup.spy.take_calls(), [Op::Create, Op::Create]);
 
     let mut session = setup.sessions.open(None).await.unwrap();
     session.data_mut().insert("n", &1).unwrap();
     for _ in 0..100 {
-        setup.store.then(Op::Create, Fault::Exists);
+        setup.script.then(Op::Create, Fault::IdTaken);
     }
     let error = setup.sessions.commit(&mut session).await.unwrap_err();
     assert!(matches!(error, SessionError::Random(_)));
-    assert_eq!(setup.store.calls().len(), 4);
+    assert_eq!(setup.spy.take_calls().len(), 4);
 }
 
 #[tokio::test]
@@ -203,7 +206,7 @@ async fn a_logout_that_fails_is_an_error_and_the_session_is_still_there() {
     let setup = Setup::new();
     let cookie = setup.logged_in().await;
     let mut session = setup.open(&cookie).await;
-    setup.store.then(Op::Delete, Fault::Before(StoreErrorKind::ReadOnly));
+    setup.script.then(Op::Delete, Fault::Before(StoreErrorKind::ReadOnly));
     let error = setup.sessions.destroy(&mut session).await.unwrap_err();
     assert_eq!(kind(&error), Some(StoreErrorKind::ReadOnly));
     assert!(matches!(session.token_change(), TokenChange::Keep), "no removal cookie");
@@ -217,7 +220,7 @@ async fn another_user_does_not_log_in_while_the_first_session_cannot_be_ended() 
     let setup = Setup::new();
     let cookie = setup.logged_in().await;
     let mut session = setup.open(&cookie).await;
-    setup.store.then(Op::Delete, Fault::Before(DOWN));
+    setup.script.then(Op::Delete, Fault::Before(DOWN));
     let bob = setup.sessions.subject("bob").unwrap();
     assert!(setup.sessions.login(&mut session, bob.clone()).await.is_err());
     let page = session_core::PageRequest::first(10);
@@ -231,10 +234,10 @@ async fn a_touch_that_fails_does_not_fail_the_request() {
     let cookie = setup.stored().await;
     setup.clock.advance(std::time::Duration::from_secs(1200));
     let mut session = setup.open(&cookie).await;
-    setup.store.then(Op::Touch, Fault::Before(DOWN));
+    setup.script.then(Op::Touch, Fault::Before(DOWN));
     let outcome = setup.sessions.commit(&mut session).await.unwrap();
     assert_eq!(outcome, CommitOutcome::Unchanged);
-    assert!(setup.store.is_through());
+    assert!(setup.script.is_through());
 }
 
 #[tokio::test]
@@ -247,14 +250,12 @@ async fn a_random_source_that_fails_stores_nothing() {
     let alice = setup.sessions.subject("alice").unwrap();
     assert!(setup.sessions.login(&mut session, alice).await.is_err());
     assert!(matches!(session.token_change(), TokenChange::Keep));
-    assert!(setup.store.calls().is_empty());
+    assert!(setup.spy.take_calls().is_empty());
 }
 
 #[tokio::test]
 async fn a_store_without_index_is_a_configuration_error_and_has_a_type_of_its_own() {
-    let mut store = ScriptedStore::new();
-    store.indexed = false;
-    let store = Arc::new(store);
+    let store = Arc::new(Unindexed(MemoryStore::new()));
     let error = Sessions::builder(Arc::clone(&store)).build().unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Config);
     let limit = std::num::NonZeroU32::MIN;
@@ -272,7 +273,7 @@ async fn sessions_work_on_a_store_behind_dyn_and_are_send() {
     fn assert_send<T: Send>(value: T) -> T {
         value
     }
-    let store: Arc<dyn SessionStore> = Arc::new(ScriptedStore::new());
+    let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new());
     let sessions = Sessions::builder(store).build().unwrap();
     let mut session = assert_send(sessions.open(None)).await.unwrap();
     session.data_mut().insert("n", &1).unwrap();

@@ -6,5 +6,5 @@
 
 mod events;
 mod faults;
-mod scripted;
 mod setup;
+mod unindexed;

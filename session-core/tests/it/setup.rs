@@ -8,12 +8,16 @@ use session_core::{
     SessionsBuilder, TokenChange, TokenText,
 };
 
-use crate::scripted::ScriptedStore;
+use conformance_tests::doubles::{ScriptedStore, SpyStore};
+use session_memory::MemoryStore;
 
 pub(crate) struct Setup {
-    pub(crate) store: Arc<ScriptedStore>,
+    /// Sees every call.
+    pub(crate) spy: Arc<SpyStore>,
+    /// Fails as a test wants it, below the spy.
+    pub(crate) script: Arc<ScriptedStore>,
     pub(crate) clock: ManualClock,
-    pub(crate) sessions: Sessions<ScriptedStore>,
+    pub(crate) sessions: Sessions<SpyStore>,
 }
 
 impl Setup {
@@ -22,17 +26,18 @@ impl Setup {
     }
 
     pub(crate) fn with(
-        configure: impl FnOnce(SessionsBuilder<ScriptedStore>) -> SessionsBuilder<ScriptedStore>,
+        configure: impl FnOnce(SessionsBuilder<SpyStore>) -> SessionsBuilder<SpyStore>,
     ) -> Self {
-        let store = Arc::new(ScriptedStore::new());
+        let script = Arc::new(ScriptedStore::new(Arc::new(MemoryStore::new())));
+        let spy = Arc::new(SpyStore::new(Arc::clone(&script) as _));
         let clock = ManualClock::starting_now();
         let hour = Duration::from_secs(3600);
-        let builder = Sessions::builder(Arc::clone(&store))
+        let builder = Sessions::builder(Arc::clone(&spy))
             .lifetimes(Lifetimes::new(hour, 24 * hour).unwrap())
             .anonymous_lifetimes(Lifetimes::new(hour, 24 * hour).unwrap())
             .clock(clock.clone());
         let sessions = configure(builder).build().unwrap();
-        Self { store, clock, sessions }
+        Self { spy, script, clock, sessions }
     }
 
     /// A stored anonymous session with `n = 1`.
@@ -40,7 +45,7 @@ impl Setup {
         let mut session = self.sessions.open(None).await.unwrap();
         session.data_mut().insert("n", &1).unwrap();
         assert_eq!(self.sessions.commit(&mut session).await.unwrap(), CommitOutcome::Saved);
-        self.store.calls();
+        self.forget_calls();
         token(&session)
     }
 
@@ -49,8 +54,13 @@ impl Setup {
         let mut session = self.sessions.open(None).await.unwrap();
         let alice = self.sessions.subject("alice").unwrap();
         self.sessions.login(&mut session, alice).await.unwrap();
-        self.store.calls();
+        self.forget_calls();
         token(&session)
+    }
+
+    /// What was called before does not matter.
+    pub(crate) fn forget_calls(&self) {
+        drop(self.spy.take_calls());
     }
 
     pub(crate) async fn open(&self, token: &TokenText) -> Session {
