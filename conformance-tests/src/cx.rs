@@ -12,8 +12,10 @@ use session_core::{
     Timestamp,
 };
 
+use crate::BoxError;
 use crate::fixture::AnyFixture;
 use crate::fresh::{Fresh, differences, random_id};
+use crate::net::Proxy;
 use crate::profile::Profile;
 use crate::rng::{Rng, entropy};
 use crate::secrets::Secrets;
@@ -34,6 +36,13 @@ pub(crate) struct Cx {
     effort: u32,
     transcript: Arc<Transcript>,
     secrets: Arc<Secrets>,
+    round_trips: Arc<Mutex<Vec<(&'static str, u64)>>>,
+}
+
+/// A handle whose way to the backend can be disturbed.
+pub(crate) struct Line {
+    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) proxy: Arc<Proxy>,
 }
 
 /// What a rule is run with.
@@ -45,11 +54,13 @@ pub(crate) struct Setting {
     pub(crate) transcript: Arc<Transcript>,
     pub(crate) seed: u64,
     pub(crate) effort: u32,
+    pub(crate) round_trips: Arc<Mutex<Vec<(&'static str, u64)>>>,
 }
 
 impl Cx {
     pub(crate) async fn open_first(setting: Setting) -> Checked<Self> {
-        let Setting { fixture, profile, space, clock, transcript, seed, effort } = setting;
+        let Setting { fixture, profile, space, clock, transcript, seed, effort, round_trips } =
+            setting;
         let secrets = Secrets::new(profile.name());
         let store = transcript.record(fixture.open(&space).await?, 1);
         let other = transcript.record(fixture.open(&space).await?, 2);
@@ -65,6 +76,7 @@ impl Cx {
             effort,
             transcript,
             secrets,
+            round_trips,
         })
     }
 
@@ -91,6 +103,36 @@ impl Cx {
     pub(crate) async fn open_in(&self, space: &Space) -> Checked<Arc<dyn SessionStore>> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(self.transcript.record(self.fixture.open(space).await?, number))
+    }
+
+    /// One more handle, which reaches the backend through a proxy of its own and has done so once.
+    /// Stops the rule as not applicable where there is no network to disturb.
+    pub(crate) async fn line(&self) -> Checked<Line> {
+        let proxy = Proxy::new();
+        let store = self.open_through(&proxy).await?;
+        if !proxy.is_used().await {
+            return Err(Stop::not_applicable(
+                "there is no network to disturb: the fixture asks for no address",
+            ));
+        }
+        store.load(&self.id(), self.now()).await?;
+        Ok(Line { store, proxy })
+    }
+
+    /// Opens a handle through the proxy. What goes wrong may be the proxy's doing.
+    pub(crate) async fn open_through(
+        &self,
+        proxy: &Arc<Proxy>,
+    ) -> Result<Arc<dyn SessionStore>, BoxError> {
+        let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        let store = self.fixture.open(&self.space.through(proxy)).await?;
+        Ok(self.transcript.record(store, number))
+    }
+
+    /// Notes for the result how many round trips an operation takes.
+    pub(crate) fn note_round_trips(&self, operation: &'static str, count: u64) {
+        let mut noted = self.round_trips.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.push((operation, count));
     }
 
     /// The two handles and more, `count` in all.

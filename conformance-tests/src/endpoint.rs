@@ -113,6 +113,14 @@ impl Endpoint {
         }
     }
 
+    /// The password in the URL, as it is spelled there.
+    pub(crate) fn password(&self) -> Option<&str> {
+        let Target::Server { before, .. } = &self.target else { return None };
+        let (_, user) = before.strip_suffix('@')?.split_once("://")?;
+        let (_, password) = user.split_once(':')?;
+        (!password.is_empty()).then_some(password)
+    }
+
     /// The URL with another address in it.
     pub(crate) fn url_with(&self, address: &str) -> String {
         match &self.target {
@@ -148,6 +156,20 @@ mod tests {
         for text in ["", "redis://host", ":6379", "host:port", "host:99999"] {
             assert!(Endpoint::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_password_is_found() {
+        for (text, password) in [
+            ("redis://user:p%40ss@[::1]:7000/3", Some("p%40ss")),
+            ("redis://:secret@host:1", Some("secret")),
+            ("redis://user@host:1", None),
+            ("redis://user:@host:1", None),
+            ("host:1", None),
+        ] {
+            assert_eq!(Endpoint::parse(text).unwrap().password(), password, "{text}");
+        }
+        assert_eq!(Endpoint::in_process().password(), None);
     }
 
     #[test]

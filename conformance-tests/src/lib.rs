@@ -7,6 +7,7 @@ mod fixture;
 mod fresh;
 mod history;
 mod in_flight;
+mod net;
 mod people;
 mod profile;
 mod race;

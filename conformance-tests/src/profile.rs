@@ -1,5 +1,7 @@
 //! What an adapter says about itself.
 
+use std::time::Duration;
+
 /// The facts about an adapter that the suite has to know. Facts only: what is right and wrong is the same
 /// for everybody.
 ///
@@ -13,19 +15,27 @@
 pub struct Profile {
     name: &'static str,
     volatile: bool,
+    op_timeout: Duration,
 }
 
 impl Profile {
     /// The profile of the adapter with this name, usually the name of its crate.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, volatile: false }
+        Self { name, volatile: false, op_timeout: Duration::from_secs(5) }
     }
 
     /// Says that the records live in this process and are lost with it, so that rule I03 does not apply.
     #[must_use]
     pub const fn volatile(self) -> Self {
         Self { volatile: true, ..self }
+    }
+
+    /// Says after which time every call has ended, as the handles are configured that the fixture opens, with
+    /// some time to spare for a busy machine. 5 seconds where nothing is said.
+    #[must_use]
+    pub const fn op_timeout(self, op_timeout: Duration) -> Self {
+        Self { op_timeout, ..self }
     }
 
     /// The name of the adapter.
@@ -38,5 +48,10 @@ impl Profile {
     #[must_use]
     pub const fn is_volatile(&self) -> bool {
         self.volatile
+    }
+
+    /// After which time every call has ended.
+    pub(crate) const fn longest_call(&self) -> Duration {
+        self.op_timeout
     }
 }

@@ -233,6 +233,16 @@ macro_rules! __rule_table {
                 realms_do_not_meet = "V04",
                 sessions_are_modified_by_id = "V05",
             }
+            faults {
+                lost_is_never_an_answer = "F01",
+                every_call_ends_in_time = "F02",
+                lost_reply_of_a_write_is_unknown = "F03",
+                calls_succeed_when_the_server_is_back = "F04",
+                create_is_sent_once = "F05",
+                dropped_calls_mix_up_no_replies = "F06",
+                no_error_shows_a_secret = "F07",
+                held_round_trips_leave_an_order = "F08",
+            }
             secrecy {
                 what_is_stored_opens_nothing = "Y01",
                 what_is_logged_shows_no_secret = "Y02",

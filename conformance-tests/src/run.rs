@@ -1,6 +1,7 @@
 //! Runs one rule.
 
-use std::sync::Arc;
+use std::mem::take;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use session_core::{Clock, ManualClock, SessionStore};
@@ -90,7 +91,9 @@ impl Runner {
             transcript: Arc::clone(&transcript),
             seed,
             effort: self.settings.effort,
+            round_trips: Arc::default(),
         };
+        let round_trips = Arc::clone(&setting.round_trips);
         let place = setting.space.name().to_owned();
         let begun = Instant::now();
         let claims = self.claims;
@@ -110,7 +113,8 @@ impl Runner {
             }
         };
         let verdict = self.weigh(rule, verdict);
-        RuleResult { rule, verdict, micros, seed, backend: self.backend() }
+        let round_trips = take(&mut *round_trips.lock().unwrap_or_else(PoisonError::into_inner));
+        RuleResult { rule, verdict, micros, seed, backend: self.backend(), round_trips }
     }
 
     /// Turns the verdict round for a rule that is known to be broken.

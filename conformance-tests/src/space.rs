@@ -1,7 +1,10 @@
 //! A namespace of its own for every rule.
 
+use std::sync::Arc;
+
 use crate::Result;
 use crate::endpoint::Endpoint;
+use crate::net::Proxy;
 
 /// A namespace that no other rule and no other run uses.
 ///
@@ -11,11 +14,17 @@ use crate::endpoint::Endpoint;
 #[derive(Debug, Clone)]
 pub struct Space {
     name: String,
+    proxy: Option<Arc<Proxy>>,
 }
 
 impl Space {
     pub(crate) const fn new(name: String) -> Self {
-        Self { name }
+        Self { name, proxy: None }
+    }
+
+    /// The same namespace, reached through the proxy.
+    pub(crate) fn through(&self, proxy: &Arc<Proxy>) -> Self {
+        Self { name: self.name.clone(), proxy: Some(Arc::clone(proxy)) }
     }
 
     /// The name: lower-case ASCII letters, digits and `_`, at most 32 characters, beginning with a letter.
@@ -24,15 +33,18 @@ impl Space {
         &self.name
     }
 
-    /// The `host:port` to connect to in order to reach `endpoint`.
+    /// The `host:port` to connect to in order to reach `endpoint`: its own address, or one on loopback where
+    /// the suite listens in order to disturb what passes.
     ///
     /// # Errors
     ///
-    /// When the endpoint has no network address.
-    #[allow(clippy::unused_async, reason = "the address may be one that has to be opened first")]
+    /// When the endpoint has no network address, or nobody can listen on loopback.
     pub async fn route(&self, endpoint: &Endpoint) -> Result<String> {
         let address = endpoint.address().ok_or("an in-process endpoint has no address")?;
-        Ok(address.to_owned())
+        match &self.proxy {
+            None => Ok(address.to_owned()),
+            Some(proxy) => Ok(proxy.route(address, endpoint.password()).await?),
+        }
     }
 
     /// The same as a whole URL: that of `endpoint`, with the address to connect to in it.

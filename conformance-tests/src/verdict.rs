@@ -22,6 +22,8 @@ pub struct RuleResult {
     pub seed: u64,
     /// What it ran against.
     pub backend: String,
+    /// Round trips that each operation took, where the rule counted them.
+    pub round_trips: Vec<(&'static str, u64)>,
 }
 
 /// How a rule ended.
@@ -106,6 +108,14 @@ impl From<BoxError> for Stop {
     #[track_caller]
     fn from(error: BoxError) -> Self {
         Self::failed(format!("the fixture failed: {}", chain(error.as_ref())))
+    }
+}
+
+/// An error of the network that the suite puts in between.
+impl From<std::io::Error> for Stop {
+    #[track_caller]
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(format!("the proxy failed: {error}"))
     }
 }
 

@@ -1,10 +1,13 @@
 //! The rules of the contract, against a real server.
 
+mod raw;
+
 use conformance_tests::servers::RedisEndpoint;
 use conformance_tests::{Endpoint, Fixture, Profile, Result, Space, Suite};
-use redis::aio::MultiplexedConnection;
 use session_core::SessionId;
 use session_redis::RedisStore;
+
+use raw::Raw;
 
 struct Redis(Endpoint);
 
@@ -27,29 +30,15 @@ impl Fixture for Redis {
     }
 
     async fn physical_rows(&self, space: &Space) -> Result<Option<u64>> {
-        let pattern = format!("{}:s:*", space.name());
-        let keys: Vec<Vec<u8>> =
-            redis::cmd("KEYS").arg(pattern).query_async(&mut self.raw(space).await?).await?;
-        Ok(Some(u64::try_from(keys.len())?))
+        Raw::open(&self.0, space).await?.records().await.map(Some)
     }
 
     async fn corrupt(&self, space: &Space, id: &SessionId) -> Result<Option<()>> {
-        let key = [space.name().as_bytes(), b":s:", id.as_bytes()].concat();
-        let mut rubbish = redis::cmd("SET");
-        rubbish
-            .arg(key)
-            .arg("rubbish")
-            .arg("KEEPTTL")
-            .exec_async(&mut self.raw(space).await?)
-            .await?;
-        Ok(Some(()))
+        Raw::open(&self.0, space).await?.spoil(id).await.map(Some)
     }
-}
 
-impl Redis {
-    async fn raw(&self, space: &Space) -> Result<MultiplexedConnection> {
-        let client = redis::Client::open(space.route_url(&self.0).await?)?;
-        Ok(client.get_multiplexed_async_connection().await?)
+    async fn stored(&self, space: &Space) -> Result<Option<Vec<Vec<u8>>>> {
+        Raw::open(&self.0, space).await?.everything().await.map(Some)
     }
 }
 

@@ -38,7 +38,7 @@ fn ensure_silent(shown: &str, secrets: &[String], what: &str) -> Checked {
 }
 
 /// Display and debug forms of the error and of every source.
-fn everything_about(error: &StoreError) -> String {
+pub(super) fn everything_about(error: &(dyn Error + 'static)) -> String {
     let mut shown = format!("{error} {error:?} {error:#?}");
     let mut next = error.source();
     while let Some(source) = next {

@@ -8,6 +8,8 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod errors;
 pub(crate) mod expiry;
+pub(crate) mod faults;
+pub(crate) mod held;
 pub(crate) mod inspect;
 pub(crate) mod isolation;
 pub(crate) mod load;

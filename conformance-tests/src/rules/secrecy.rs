@@ -18,6 +18,7 @@ use crate::verdict::{Checked, Stop, ensure, ensure_eq, ensure_error};
 
 pub(crate) async fn what_is_stored_opens_nothing(cx: &Cx) -> Checked {
     the_search_finds_what_is_planted(cx)?;
+    the_backend_shows_what_is_planted(cx).await?;
     let site = Site::of(cx)?;
     let lives = whole_lives(cx, &site).await?;
     cx.secrets().are_kept()?;
@@ -60,6 +61,21 @@ fn the_search_finds_what_is_planted(cx: &Cx) -> Checked {
     let found = secrets.are_not_in_record(&Record::from_parts(parts));
     ensure!(found.is_err(), "the search does not find a secret that is stored as its own hash");
     secrets.are_not_in_record(&cx.fresh().record())
+}
+
+/// What the fixture reads from the backend is really what was stored.
+async fn the_backend_shows_what_is_planted(cx: &Cx) -> Checked {
+    let secrets = Secrets::new(cx.profile().name());
+    let text = SessionToken::random(&OsRandom)?.encode();
+    secrets.issued(&text);
+    let planted = cx.fresh().payload(text.as_str().to_owned()).record();
+    cx.create(&planted).await?;
+    if let Some(blobs) = cx.stored().await? {
+        let found = blobs.iter().any(|blob| secrets.are_not_in(blob, "a dump").is_err());
+        ensure!(found, "the fixture's `stored()` does not show a planted secret");
+    }
+    ensure!(cx.other().delete(planted.id(), cx.now()).await?, "deleting a live record");
+    Ok(())
 }
 
 /// Whatever can be read from a record, put together as a token in any way, opens nothing.

@@ -28,14 +28,28 @@ defects! {
     ForgetsTag,
     /// Payloads end at the first NUL.
     PayloadEndsAtNul,
+    /// Payloads end after 65,535 bytes.
+    PayloadsEndAt64K,
+    /// Arrays in payloads lose their order and what is in them twice.
+    ArraysAreSets,
+    /// No two records have one hash.
+    HashesAreUnique,
     /// Records are found by half of the id.
     FindsByHalfOfTheId,
     /// Reading extends the life.
     LoadExtends,
     /// Reading removes what is over.
     LoadRemovesWhatIsOver,
+    /// Reading an unknown id leaves a row.
+    LoadLeavesATrace,
+    /// A payload of a later format is read as none.
+    BlanksLaterFormats,
+    /// The stored hash opens the session as its secret does.
+    StoredHashIsASecret,
     /// Each handle keeps what it has read.
     HandlesCache,
+    /// Each handle shows what it has read when it finds nothing.
+    DeletedStayInCaches,
     /// Each handle has data of its own.
     HandlesAreApart,
     /// `update` leaves the revision as it was.
@@ -60,6 +74,22 @@ defects! {
     UpdateKeepsTheLaterDeadline,
     /// `update` does not store the hash of the secret before.
     UpdateForgetsPrevious,
+    /// `update` stores no hash of the secret before where there is a subject.
+    UpdateForgetsPreviousOfUsers,
+    /// `update` stores the hash of the secret before only where there was none.
+    FirstPreviousIsKept,
+    /// `update` leaves the hash of the secret as it was.
+    UpdateKeepsSecret,
+    /// `update` stores an authentication only where there was none.
+    UpdateKeepsAuthentication,
+    /// `update` begins the life of the session again.
+    UpdateResetsCreatedAt,
+    /// `update` keeps the keys of the old payload that the new one has not.
+    UpdateMergesPayloads,
+    /// `update` leaves the old record beside the new one.
+    UpdateLeavesTheOldRow,
+    /// `update` answers `Updated` where it met a conflict and wrote nothing.
+    ConflictsAreSwallowed,
     /// `update` takes its own revision for another's.
     OwnRevisionConflicts,
     /// `touch` answers and does nothing.
@@ -76,8 +106,12 @@ defects! {
     TouchRevives,
     /// `touch` raises the absolute deadline.
     TouchRaisesDeadline,
+    /// `touch` loses the hash of the secret before.
+    TouchForgetsPrevious,
     /// `delete` answers `true` whatever there was.
     DeleteIsAlwaysTrue,
+    /// `delete` answers and removes nothing.
+    DeleteRemovesNothing,
     /// `delete` looks first and removes later.
     DeleteChecksThenRemoves,
     /// `delete` leaves what is over.
@@ -100,6 +134,12 @@ defects! {
     ErrorsShowThePayload,
     /// `Debug` shows the payloads.
     DebugShowsEverything,
+    /// Every update is logged with its payload.
+    LogsPayloads,
+    /// A conflict is logged with the hash.
+    LogsHashesAfterConflicts,
+    /// The fixture shows less than is stored.
+    DumpHasOnlyKeys,
     /// Every error is `Unavailable`.
     EveryErrorIsUnavailable,
     /// A cursor of any kind is the end.
@@ -136,6 +176,8 @@ defects! {
     PagesByOffset,
     /// The case of a subject does not matter.
     SubjectsIgnoreCase,
+    /// The realm of a subject does not matter.
+    SubjectsIgnoreRealm,
     /// Summaries have no authentication.
     SummariesWithoutAuthentication,
     /// `purge` removes what ends right after the cut-off.

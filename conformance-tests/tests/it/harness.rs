@@ -8,8 +8,9 @@ use conformance_tests::{
 };
 use session_core::SessionId;
 
+use crate::backend::Backend;
 use crate::defects::Defect;
-use crate::store::{Backend, TestStore};
+use crate::store::TestStore;
 
 fn report(result: &RuleResult) -> &str {
     match &result.verdict {
@@ -124,7 +125,7 @@ async fn known_failures_must_fail_and_what_does_not_apply_says_why() {
 }
 
 mod as_plain_tests {
-    conformance_tests::tests!(crate::store::Backend, subject_index, inspect, purge);
+    conformance_tests::tests!(crate::backend::Backend, subject_index, inspect, purge);
 }
 
 /// A fixture with nothing but what is required, which remembers the space that it was given.

@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![allow(clippy::match_bool, reason = "right and wrong stand side by side")]
 
+mod backend;
 mod defects;
 mod harness;
+mod meddling;
 mod mutants;
+mod network_mutants;
 mod reference;
 mod store;
 mod unknown;
+mod walks;

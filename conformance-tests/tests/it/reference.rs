@@ -2,7 +2,7 @@
 
 use conformance_tests::{Suite, Verdict, rules};
 
-use crate::store::Backend;
+use crate::backend::Backend;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_of_these_tests_passes_every_rule() {
@@ -10,7 +10,14 @@ async fn the_store_of_these_tests_passes_every_rule() {
     let results = suite.run(Backend::new(None), |_| true).await;
     assert_eq!(results.len(), rules().len());
     for result in &results {
-        assert_eq!(result.verdict, Verdict::Passed, "{:?}", result.rule);
+        match &result.verdict {
+            Verdict::Passed => {}
+            // There is no network between this store and its data.
+            Verdict::NotApplicable(reason) if result.rule.group() == "faults" => {
+                assert!(reason.contains("no network"), "{reason}");
+            }
+            other => panic!("{:?} ended as {other:?}", result.rule),
+        }
         println!("{:>9} µs  {} {}", result.micros, result.rule.id(), result.rule.path());
     }
 }

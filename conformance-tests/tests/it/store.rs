@@ -1,110 +1,39 @@
 //! A simple store that keeps the contract, unless it is told to break it in one way.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use conformance_tests::{Fixture, Profile, Space};
 use session_core::{
-    Change, Count, CreateOutcome, Cursor, Inspect, MAX_PAYLOAD_LEN, Page, PageRequest, Purge,
-    Purged, Record, RecordParts, Revision, SecretHash, SessionId, SessionStore, SessionSummary,
-    StoreError, StoreErrorKind, Subject, SubjectIndex, Timestamp, TouchOutcome, UpdateOutcome,
-    async_trait,
+    Change, CreateOutcome, Inspect, MAX_PAYLOAD_LEN, Purge, Record, RecordParts, Revision,
+    SecretHash, SessionId, SessionStore, StoreError, StoreErrorKind, Subject, SubjectIndex,
+    Timestamp, TouchOutcome, UpdateOutcome, async_trait,
 };
 
+use crate::backend::{Data, Key, Row};
 use crate::defects::Defect;
-
-/// Namespace and id; the order is that of pages.
-type Key = (String, SessionId);
-
-#[derive(Clone)]
-enum Row {
-    Good(Record),
-    Rubbish(Option<Subject>),
-}
-
-#[derive(Default)]
-struct Data {
-    rows: BTreeMap<Key, Row>,
-    deleted: HashSet<Key>,
-    updated: HashSet<Key>,
-    entries: HashMap<(String, Subject), Vec<SessionId>>,
-    first_deadlines: HashMap<Key, Timestamp>,
-}
-
-/// All namespaces, and the one thing that is wrong with the store.
-pub(crate) struct Backend {
-    data: Arc<Mutex<Data>>,
-    defect: Option<Defect>,
-}
-
-impl Backend {
-    pub(crate) fn new(defect: Option<Defect>) -> Self {
-        Self { data: Arc::default(), defect }
-    }
-}
-
-impl Fixture for Backend {
-    type Store = TestStore;
-    const PROFILE: Profile = Profile::new("the store of these tests");
-
-    async fn start() -> conformance_tests::Result<Self> {
-        Ok(Self::new(None))
-    }
-
-    async fn open(&self, space: &Space) -> conformance_tests::Result<TestStore> {
-        let data = match self.defect {
-            Some(Defect::HandlesAreApart) => Arc::default(),
-            _ => Arc::clone(&self.data),
-        };
-        Ok(TestStore {
-            data,
-            space: space.name().to_owned(),
-            defect: self.defect,
-            read: Mutex::default(),
-        })
-    }
-
-    async fn physical_rows(&self, space: &Space) -> conformance_tests::Result<Option<u64>> {
-        let data = self.data.lock().unwrap();
-        let rows = data.rows.keys().filter(|(name, _)| name == space.name()).count();
-        Ok((self.defect != Some(Defect::HandlesAreApart)).then_some(rows as u64))
-    }
-
-    async fn corrupt(
-        &self,
-        space: &Space,
-        id: &SessionId,
-    ) -> conformance_tests::Result<Option<()>> {
-        let mut data = self.data.lock().unwrap();
-        if let Some(row) = data.rows.get_mut(&(space.name().to_owned(), *id)) {
-            let subject = match row {
-                Row::Good(record) => record.subject().cloned(),
-                Row::Rubbish(subject) => subject.clone(),
-            };
-            *row = Row::Rubbish(subject);
-        }
-        Ok(Some(()))
-    }
-}
+use crate::meddling::{blanked_if_later, merged, with_a_back_door, with_sets};
 
 pub(crate) struct TestStore {
     data: Arc<Mutex<Data>>,
-    space: String,
-    defect: Option<Defect>,
+    pub(crate) space: String,
+    pub(crate) defect: Option<Defect>,
     /// What this handle has read, for stores that remember it.
     read: Mutex<HashMap<SessionId, Record>>,
 }
 
 impl TestStore {
-    fn has(&self, defect: Defect) -> bool {
+    pub(crate) fn new(data: Arc<Mutex<Data>>, space: &str, defect: Option<Defect>) -> Self {
+        Self { data, space: space.to_owned(), defect, read: Mutex::default() }
+    }
+
+    pub(crate) fn has(&self, defect: Defect) -> bool {
         self.defect == Some(defect)
     }
 
     /// Lets others in between, where a careless store would.
-    async fn pause(&self, defect: Defect) {
+    pub(crate) async fn pause(&self, defect: Defect) {
         if self.has(defect) {
             for _ in 0..3 {
                 tokio::task::yield_now().await;
@@ -112,11 +41,11 @@ impl TestStore {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Data> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Data> {
         self.data.lock().unwrap()
     }
 
-    fn key(&self, id: &SessionId) -> Key {
+    pub(crate) fn key(&self, id: &SessionId) -> Key {
         let mut bytes = *id.as_bytes();
         if self.has(Defect::FindsByHalfOfTheId) {
             bytes[8..].fill(1);
@@ -124,7 +53,7 @@ impl TestStore {
         (self.space.clone(), SessionId::from_bytes(bytes).unwrap_or(*id))
     }
 
-    fn error(&self, kind: StoreErrorKind, payload: &[u8]) -> StoreError {
+    pub(crate) fn error(&self, kind: StoreErrorKind, payload: &[u8]) -> StoreError {
         let kind = match self.has(Defect::EveryErrorIsUnavailable) {
             true => StoreErrorKind::Unavailable,
             false => kind,
@@ -135,7 +64,7 @@ impl TestStore {
         }
     }
 
-    fn is_live(&self, record: &Record, now: Timestamp) -> bool {
+    pub(crate) fn is_live(&self, record: &Record, now: Timestamp) -> bool {
         let end = match self.has(Defect::IgnoresDeadline) {
             true => record.expires_at(),
             false => record.ends_at(),
@@ -152,6 +81,12 @@ impl TestStore {
         if self.has(Defect::PayloadEndsAtNul) {
             let length = parts.payload.iter().position(|byte| *byte == 0);
             parts.payload.truncate(length.unwrap_or(parts.payload.len()));
+        }
+        if self.has(Defect::PayloadsEndAt64K) {
+            parts.payload.truncate(usize::from(u16::MAX));
+        }
+        if self.has(Defect::ArraysAreSets) {
+            parts.payload = with_sets(&parts.payload);
         }
         if self.has(Defect::TimesInSeconds) {
             let floor = |time: Timestamp| Timestamp::from_millis(time.as_millis() / 1_000 * 1_000);
@@ -178,24 +113,70 @@ impl TestStore {
         }
     }
 
-    fn subject_of(row: &Row) -> Option<&Subject> {
+    pub(crate) fn subject_of(row: &Row) -> Option<&Subject> {
         match row {
             Row::Good(record) => record.subject(),
             Row::Rubbish(subject) => subject.as_ref(),
         }
     }
 
-    fn same_subject(&self, one: &Subject, other: &Subject) -> bool {
-        match self.has(Defect::SubjectsIgnoreCase) {
-            true => one.as_bytes().eq_ignore_ascii_case(other.as_bytes()),
-            false => one == other,
+    pub(crate) fn same_subject(&self, one: &Subject, other: &Subject) -> bool {
+        let without_realm = |subject: &Subject| {
+            let (length, rest) = subject.as_bytes().split_first().unwrap();
+            rest[usize::from(*length)..].to_vec()
+        };
+        match self.defect {
+            Some(Defect::SubjectsIgnoreCase) => {
+                one.as_bytes().eq_ignore_ascii_case(other.as_bytes())
+            }
+            Some(Defect::SubjectsIgnoreRealm) => without_realm(one) == without_realm(other),
+            _ => one == other,
         }
     }
 
-    fn is_here(&self, name: &str) -> bool {
-        match self.has(Defect::NamespacesByPrefix) {
+    /// Whether any record of the namespace has the same secret.
+    fn knows(&self, data: &Data, new: &Record) -> bool {
+        self.rows_here(data).any(|(_, row)| match row {
+            Row::Good(old) => old.secret_hash() == new.secret_hash(),
+            Row::Rubbish(_) => false,
+        })
+    }
+
+    /// The rows of the namespace.
+    pub(crate) fn rows_here<'a>(&self, data: &'a Data) -> impl Iterator<Item = (&'a Key, &'a Row)> {
+        let by_prefix = self.has(Defect::NamespacesByPrefix);
+        let rows = data.rows_from(&self.space);
+        rows.take_while(move |((name, _), _)| match by_prefix {
             true => name.starts_with(&self.space),
-            false => name == self.space,
+            false => *name == self.space,
+        })
+    }
+
+    /// Where a careless update leaves in the row what was there.
+    fn keep_of_old(&self, parts: &mut RecordParts, old: &Record, now: Timestamp) {
+        let Some(defect) = self.defect else { return };
+        match defect {
+            Defect::UpdateForgetsPrevious => parts.previous = old.previous().copied(),
+            Defect::UpdateForgetsPreviousOfUsers if parts.subject.is_some() => {
+                parts.previous = None;
+            }
+            Defect::FirstPreviousIsKept => {
+                parts.previous = old.previous().copied().or(parts.previous);
+            }
+            Defect::UpdateKeepsSecret => parts.secret_hash = *old.secret_hash(),
+            Defect::UpdateKeepsAuthentication => {
+                parts.authentication = old.authentication().or(parts.authentication);
+            }
+            Defect::UpdateResetsCreatedAt => parts.created_at = now,
+            Defect::UpdateKeepsRevision => parts.revision = old.revision(),
+            Defect::UpdateLeavesTheTail if old.payload().len() > parts.payload.len() => {
+                let tail = &old.payload()[parts.payload.len()..];
+                parts.payload = [&parts.payload[..], tail].concat().into();
+            }
+            Defect::UpdateMergesPayloads => {
+                parts.payload = merged(old.payload(), &parts.payload);
+            }
+            _ => {}
         }
     }
 
@@ -213,67 +194,6 @@ impl TestStore {
             entries.push(*record.id());
         }
         data.first_deadlines.entry(self.key(record.id())).or_insert(record.deadline());
-    }
-
-    /// Live sessions that `wanted` picks, in the order of their ids.
-    fn summaries(
-        &self,
-        now: Timestamp,
-        wanted: impl Fn(&Key, &Record) -> bool,
-    ) -> Result<Vec<SessionSummary>, StoreError> {
-        let data = self.lock();
-        let mut found = Vec::new();
-        for (key, row) in data.rows.iter().filter(|((name, _), _)| self.is_here(name)) {
-            let record = match row {
-                Row::Good(record) => record,
-                Row::Rubbish(_) if self.has(Defect::CorruptSpoilsTheList) => {
-                    return Err(self.error(StoreErrorKind::Corrupt, b""));
-                }
-                Row::Rubbish(_) => continue,
-            };
-            let visible = self.is_live(record, now) || self.has(Defect::ListsWhatIsOver);
-            if visible && wanted(key, record) {
-                let mut summary = record.summary();
-                if self.has(Defect::SummariesWithoutAuthentication) {
-                    summary.authentication = None;
-                }
-                found.push(summary);
-            }
-        }
-        Ok(found)
-    }
-
-    fn page(
-        &self,
-        all: Vec<SessionSummary>,
-        request: &PageRequest,
-    ) -> Result<Page<SessionSummary>, StoreError> {
-        let by_offset = self.has(Defect::PagesByOffset);
-        let start = match request.cursor().map(Cursor::as_bytes) {
-            None => 0,
-            Some(_) if self.has(Defect::AnyCursorIsTheEnd) => all.len(),
-            Some(bytes) => {
-                let id = bytes.split_last_chunk::<16>().filter(|(tag, _)| *tag == b"after");
-                let (_, id) = id.ok_or_else(|| self.error(StoreErrorKind::InvalidCursor, bytes))?;
-                match by_offset {
-                    true => usize::from(id[14]) * 256 + usize::from(id[15]),
-                    false => all.partition_point(|summary| summary.id.as_bytes() <= id),
-                }
-            }
-        };
-        let start = if self.has(Defect::PagesSkip) && start > 0 { start + 1 } else { start };
-        let limit = request.limit() + usize::from(self.has(Defect::PagesAreTooLong));
-        let rest = all.len().saturating_sub(start);
-        let items: Vec<_> = all.into_iter().skip(start).take(limit).collect();
-        let next = items.last().filter(|_| rest > limit).map(|last| {
-            let mut id = *last.id.as_bytes();
-            if by_offset {
-                id = [0; 16];
-                id[14..].copy_from_slice(&u16::try_from(start + limit).unwrap().to_be_bytes());
-            }
-            Cursor::from_bytes(&[b"after", &id[..]].concat()).unwrap()
-        });
-        Ok(Page { items, next })
     }
 }
 
@@ -313,6 +233,7 @@ impl SessionStore for TestStore {
                 Some(Row::Rubbish(_)) => !self.has(Defect::CorruptIsNone),
                 None => self.has(Defect::DeletedIdsAreTaken) && data.deleted.contains(&key),
             };
+            let taken = taken || (self.has(Defect::HashesAreUnique) && self.knows(&data, &stored));
             if taken && !self.has(Defect::CreateOverwrites) {
                 return Ok(CreateOutcome::Exists);
             }
@@ -350,10 +271,23 @@ impl SessionStore for TestStore {
         }
         let key = self.key(id);
         let mut data = self.lock();
-        let Some(row) = data.rows.get(&key) else { return Ok(None) };
+        let Some(row) = data.rows.get(&key) else {
+            if self.has(Defect::LoadLeavesATrace) {
+                data.leftovers.insert(key);
+            }
+            let read = self.read.lock().unwrap().get(id).cloned();
+            let remembers = self.has(Defect::DeletedStayInCaches);
+            return Ok(read.filter(|record| remembers && self.is_live(record, now)));
+        };
         let Some(record) = self.read_row(row)? else { return Ok(None) };
         let mut parts = record.into_parts();
         parts.id = *id;
+        if self.has(Defect::BlanksLaterFormats) {
+            parts.payload = blanked_if_later(parts.payload);
+        }
+        if self.has(Defect::StoredHashIsASecret) {
+            parts = with_a_back_door(parts);
+        }
         let record = Record::from_parts(parts);
         if !self.is_live(&record, now) {
             if self.has(Defect::LoadRemovesWhatIsOver) {
@@ -397,7 +331,12 @@ impl SessionStore for TestStore {
                 || (self.has(Defect::FirstUpdateIsBlind) && never_updated);
             if old.revision() != change.expected() && !unchecked {
                 let own = old.revision() == given.revision();
-                return Ok(match own && !self.has(Defect::OwnRevisionConflicts) {
+                let own = own && !self.has(Defect::OwnRevisionConflicts);
+                if !own && self.has(Defect::LogsHashesAfterConflicts) {
+                    let hash = given.secret_hash().as_bytes();
+                    tracing::trace!(target: "session_of_these_tests", ?hash, "a conflict");
+                }
+                return Ok(match own || self.has(Defect::ConflictsAreSwallowed) {
                     true => UpdateOutcome::Updated,
                     false => UpdateOutcome::Conflict,
                 });
@@ -408,15 +347,14 @@ impl SessionStore for TestStore {
             if self.has(Defect::UpdateKeepsTheLaterDeadline) {
                 parts.deadline = parts.deadline.max(old.deadline());
             }
-            if self.has(Defect::UpdateForgetsPrevious) {
-                parts.previous = old.previous().copied();
+            self.keep_of_old(&mut parts, &old, now);
+            if self.has(Defect::UpdateLeavesTheOldRow) {
+                let version = [*old.revision().as_bytes(), *parts.revision.as_bytes()].concat();
+                data.leftovers.insert((key.0.clone(), SessionId::try_from(&version[..]).unwrap()));
             }
-            if self.has(Defect::UpdateKeepsRevision) {
-                parts.revision = old.revision();
-            }
-            if self.has(Defect::UpdateLeavesTheTail) && old.payload().len() > parts.payload.len() {
-                let tail = &old.payload()[parts.payload.len()..];
-                parts.payload = [&parts.payload[..], tail].concat().into();
+            if self.has(Defect::LogsPayloads) {
+                let payload = String::from_utf8_lossy(&parts.payload);
+                tracing::debug!(target: "a_driver_of_these_tests", "SET {:?} {payload}", key.1);
             }
             if !self.has(Defect::UpdateChecksThenSets) {
                 data.rows.insert(key.clone(), Row::Good(Record::from_parts(parts.clone())));
@@ -486,6 +424,9 @@ impl SessionStore for TestStore {
         if self.has(Defect::TouchChangesRevision) {
             parts.revision = Revision::from_i64(parts.revision.as_i64().wrapping_add(1));
         }
+        if self.has(Defect::TouchForgetsPrevious) {
+            parts.previous = None;
+        }
         if self.has(Defect::TouchRaisesDeadline) {
             parts.deadline = parts.deadline.max(expires_at);
         }
@@ -502,6 +443,9 @@ impl SessionStore for TestStore {
         if !live && self.has(Defect::DeleteLeavesWhatIsOver) {
             return Ok(false);
         }
+        if self.has(Defect::DeleteRemovesNothing) {
+            return Ok(live);
+        }
         self.pause(Defect::DeleteChecksThenRemoves).await;
         let mut data = self.lock();
         let removed = data.rows.remove(&key);
@@ -511,6 +455,7 @@ impl SessionStore for TestStore {
             _ => false,
         };
         data.deleted.insert(key);
+        self.read.lock().unwrap().remove(id);
         Ok(live || self.has(Defect::DeleteIsAlwaysTrue))
     }
 
@@ -535,148 +480,4 @@ fn with(record: &Record, expires_at: Timestamp) -> Record {
     let mut parts = record.clone().into_parts();
     parts.expires_at = expires_at;
     Record::from_parts(parts)
-}
-
-#[async_trait]
-impl SubjectIndex for TestStore {
-    async fn list(
-        &self,
-        subject: &Subject,
-        page: &PageRequest,
-        now: Timestamp,
-    ) -> Result<Page<SessionSummary>, StoreError> {
-        let (entries, first_deadlines) = {
-            let data = self.lock();
-            let key = (self.space.clone(), subject.clone());
-            let entries = data.entries.get(&key).cloned().unwrap_or_default();
-            (entries, data.first_deadlines.clone())
-        };
-        let hers = |key: &Key, record: &Record| {
-            let entered = match self.defect {
-                Some(Defect::UpdateIsNotIndexed | Defect::IndexIsRewritten) => {
-                    entries.contains(record.id())
-                }
-                Some(Defect::EntriesEndWithFirstDeadline) => {
-                    first_deadlines.get(key).is_none_or(|end| now < end.plus(self.margin()))
-                }
-                _ => true,
-            };
-            entered && record.subject().is_some_and(|found| self.same_subject(found, subject))
-        };
-        let mut all = self.summaries(now, hers)?;
-        if self.has(Defect::UpdateDuplicatesTheEntry) {
-            let again = |id: &SessionId| entries.iter().filter(|entry| *entry == id).count().max(1);
-            all = all
-                .into_iter()
-                .flat_map(|summary| std::iter::repeat_n(summary.clone(), again(&summary.id)))
-                .collect();
-        }
-        self.page(all, page)
-    }
-
-    async fn delete_all(
-        &self,
-        subject: &Subject,
-        except: Option<&SessionId>,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let except = except.filter(|_| !self.has(Defect::DeleteAllIgnoresException));
-        let hers: Vec<(Key, Row)> = self
-            .lock()
-            .rows
-            .iter()
-            .filter(|((name, id), row)| {
-                let subject =
-                    Self::subject_of(row).is_some_and(|found| self.same_subject(found, subject));
-                self.is_here(name) && subject && Some(id) != except
-            })
-            .map(|(key, row)| (key.clone(), row.clone()))
-            .collect();
-        let most = if self.has(Defect::DeleteAllStopsAtAPage) { 100 } else { usize::MAX };
-        self.pause(Defect::DeleteAllSparesWhatChanges).await;
-        let mut deleted = 0;
-        for (key, row) in hers.into_iter().take(most) {
-            let mut data = self.lock();
-            if let (true, Row::Good(before), Some(Row::Good(stored))) =
-                (self.has(Defect::DeleteAllSparesWhatChanges), &row, data.rows.get(&key))
-                && before != stored
-            {
-                continue;
-            }
-            if let Some(Row::Good(record)) = data.rows.remove(&key) {
-                let counts = self.has(Defect::DeleteAllCountsWhatIsOver);
-                deleted += u64::from(counts || self.is_live(&record, now));
-            }
-        }
-        Ok(deleted)
-    }
-
-    async fn delete_one(
-        &self,
-        subject: &Subject,
-        id: &SessionId,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let key = self.key(id);
-        let mut data = self.lock();
-        let hers = data.rows.get(&key).and_then(Self::subject_of);
-        let hers = hers.is_some_and(|found| self.same_subject(found, subject));
-        if !hers && !self.has(Defect::DeleteOneIgnoresSubject) {
-            return Ok(false);
-        }
-        match data.rows.remove(&key) {
-            Some(Row::Good(record)) => Ok(self.is_live(&record, now)),
-            _ => Ok(false),
-        }
-    }
-}
-
-#[async_trait]
-impl Inspect for TestStore {
-    async fn scan(
-        &self,
-        page: &PageRequest,
-        now: Timestamp,
-    ) -> Result<Page<SessionSummary>, StoreError> {
-        self.page(self.summaries(now, |_, _| true)?, page)
-    }
-
-    async fn count(&self, now: Timestamp) -> Result<Count, StoreError> {
-        Ok(Count::Exact(self.summaries(now, |_, _| true)?.len() as u64))
-    }
-}
-
-#[async_trait]
-impl Purge for TestStore {
-    async fn purge(&self, limit: NonZeroU32, cutoff: Timestamp) -> Result<Purged, StoreError> {
-        let limit = match self.has(Defect::PurgeIgnoresLimit) {
-            true => usize::MAX,
-            false => limit.get() as usize,
-        };
-        let ahead = Duration::from_millis(u64::from(self.has(Defect::PurgeIsHasty)));
-        let is_over = |row: &Row| match row {
-            Row::Good(record) if self.has(Defect::PurgeIgnoresDeadline) => {
-                record.expires_at() <= cutoff
-            }
-            Row::Good(record) => record.ends_at() <= cutoff.plus(ahead),
-            Row::Rubbish(_) => false,
-        };
-        let mut due = Vec::new();
-        for ((name, id), row) in &self.lock().rows {
-            if self.is_here(name) && is_over(row) && due.len() < limit {
-                due.push((name.clone(), *id));
-            }
-        }
-        let examined = due.len();
-        self.pause(Defect::PurgeChecksThenRemoves).await;
-        self.pause(Defect::PurgeCountsTwice).await;
-        let mut data = self.lock();
-        let careless = self.has(Defect::PurgeChecksThenRemoves);
-        due.retain(|key| data.rows.get(key).is_some_and(|row| careless || is_over(row)));
-        for key in &due {
-            data.rows.remove(key);
-        }
-        let removed = if self.has(Defect::PurgeCountsTwice) { examined } else { due.len() };
-        Ok(Purged { removed: removed as u64, more: examined == limit })
-    }
 }

@@ -11,8 +11,9 @@ use session_core::{
     StoreErrorKind, SubjectIndex, Timestamp, TouchOutcome, UpdateOutcome, async_trait,
 };
 
+use crate::backend::Backend;
 use crate::defects::Defect;
-use crate::store::{Backend, TestStore};
+use crate::store::TestStore;
 
 /// Loses one in four replies to a write: half of them before it was applied, half after.
 #[derive(Debug)]

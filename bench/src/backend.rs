@@ -1,0 +1,138 @@
+//! What takes part. A further backend is a file like `memory.rs` and a line in [`BACKENDS`]; a further
+//! contestant is a line in its backend's file.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use session_core::BoxError;
+
+use crate::options::Settings;
+use crate::report::Size;
+use crate::sessions::Work;
+
+/// Everything that can be named on the command line.
+pub(crate) const BACKENDS: &[&dyn Backend] = &[&crate::memory::Memory, &crate::redis::Redis];
+
+/// An operation that is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Op {
+    Load,
+    /// Of an anonymous session.
+    Create,
+    /// Of a session of a user, with its index entry.
+    CreateWithSubject,
+    /// By compare-and-set; the raw driver and most peers write blindly.
+    Update,
+    Touch,
+    /// Of an anonymous session.
+    Delete,
+}
+
+impl Op {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Load,
+        Self::Create,
+        Self::CreateWithSubject,
+        Self::Update,
+        Self::Touch,
+        Self::Delete,
+    ];
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Load => "load",
+            Self::Create => "create",
+            Self::CreateWithSubject => "create with subject",
+            Self::Update => "update",
+            Self::Touch => "touch",
+            Self::Delete => "delete",
+        })
+    }
+}
+
+/// How many tasks call at a time.
+pub(crate) const TASKS: [usize; 2] = [1, 64];
+
+/// The ratio to the raw driver that our store is to reach.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Goal {
+    pub(crate) op: Op,
+    /// At [`TASKS`].
+    pub(crate) ratios: [f64; 2],
+}
+
+/// A kind of storage, and all who use it.
+#[async_trait]
+pub(crate) trait Backend: Sync {
+    /// As on the command line.
+    fn name(&self) -> &'static str;
+
+    fn goals(&self) -> &'static [Goal];
+
+    /// How many times as long a load may take with the large number of sessions as with the small one.
+    fn scale_goal(&self) -> Option<f64>;
+
+    /// A server with nothing in it, unless one was named on the command line, and contestants on it. The
+    /// raw driver is the first of them.
+    async fn open(&self, settings: &Settings) -> Result<Arena, BoxError>;
+
+    /// Bytes per session.
+    async fn sizes(&self, settings: &Settings) -> Result<Vec<Size>, BoxError>;
+}
+
+/// Contestants on one server. They do not see each other's sessions.
+pub(crate) struct Arena {
+    pub(crate) contestants: Vec<Box<dyn Contestant>>,
+    pub(crate) server: Box<dyn Server>,
+}
+
+/// Where the contestants' sessions are.
+#[async_trait]
+pub(crate) trait Server: Send + Sync {
+    /// Product and version.
+    fn description(&self) -> String;
+
+    /// Whether nobody else uses it, so that it can hold a million sessions or few.
+    fn is_private(&self) -> bool;
+
+    /// The processor time that the server has used, if it runs beside us and says so.
+    async fn used_time(&self) -> Result<Option<Duration>, BoxError>;
+
+    /// Removes what is left.
+    async fn close(self: Box<Self>) -> Result<(), BoxError>;
+}
+
+/// How a contestant is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Standing {
+    /// The raw driver: what the others are compared with.
+    Raw,
+    /// Our store as it is meant to be used: the goals are for it.
+    Ours,
+    /// Others: our store used in another way, peers.
+    Beside,
+}
+
+/// Somebody who stores sessions.
+pub(crate) trait Contestant: Send + Sync {
+    fn name(&self) -> &str;
+
+    fn standing(&self) -> Standing;
+
+    /// Makes all that the calls will need, so that only the calls themselves are timed.
+    fn prepare(&self, op: Op, works: &[Work]) -> Box<dyn Batch>;
+}
+
+/// Calls that one task makes one after the other.
+#[async_trait]
+pub(crate) trait Batch: Send {
+    /// Makes them. Each goes through one boxed future, as a call of a `SessionStore` does. Any outcome but
+    /// the plain one is an error: the time of a call that did nothing counts for nothing.
+    async fn run(&mut self) -> Result<(), BoxError>;
+}

@@ -1,0 +1,212 @@
+//! The hold sweep: two calls about one session, where the second happens between two round trips of the first.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, join, select};
+use session_core::{CreateOutcome, Record, TouchOutcome, UpdateOutcome};
+use tokio::time::timeout;
+
+use super::subject_index::lists;
+use crate::cx::{Cx, Line};
+use crate::fresh::differences;
+use crate::net::{Answer, Call, Fault, Span, Verb};
+use crate::verdict::{Checked, Stop, ensure};
+
+/// More round trips than a call about one session needs.
+const MOST_TRIPS: u64 = 16;
+
+/// After this time the second call is taken to wait for the first, which then goes on.
+const BLOCKED: Duration = Duration::from_millis(300);
+
+pub(crate) async fn held_round_trips_leave_an_order(cx: &Cx) -> Checked {
+    let line = cx.line().await?;
+    let verbs: Vec<_> = Verb::of(&*line.store).into_iter().filter(|verb| !verb.walks()).collect();
+    for first in &verbs {
+        for second in &verbs {
+            let swept = sweep(cx, &line, *first, *second).await;
+            let what = format!("{} beside a held {}", second.name(), first.name());
+            swept.map_err(|stop| stop.about(&what))?;
+        }
+    }
+    // Counted last, when everything that is asked for only once has been.
+    for verb in verbs {
+        let call = Call::prepare(cx, verb, "counted").await?;
+        let before = line.proxy.trips();
+        call.make(&line.store).await?;
+        cx.note_round_trips(verb.name(), line.proxy.trips() - before);
+    }
+    Ok(())
+}
+
+/// Holds the first call at each of its round trips.
+async fn sweep(cx: &Cx, line: &Line, first: Verb, second: Verb) -> Checked {
+    for trip in 1..=MOST_TRIPS {
+        let pair = Pair::new(cx, first, second).await?;
+        line.proxy.strike(Fault::HoldRequest, trip, Span::Once).await?;
+        let was_held = pair
+            .meet(cx, line)
+            .await
+            .map_err(|stop| stop.about(&format!("held at round trip {trip}")))?;
+        if !was_held {
+            return Ok(());
+        }
+    }
+    Err(Stop::failed(format!("more than {MOST_TRIPS} round trips")))
+}
+
+/// Two calls about one session.
+struct Pair {
+    first: Call,
+    second: Call,
+    /// The session at the beginning.
+    start: Option<Record>,
+}
+
+impl Pair {
+    async fn new(cx: &Cx, first: Verb, second: Verb) -> Checked<Self> {
+        let subject = cx.subject(&format!("alice {:016x}", cx.rng().next()))?;
+        let verbs = [first, second];
+        let anonymous = cx.fresh().record();
+        let full = cx.fresh().id(*anonymous.id()).full(&subject).record();
+        // A login is of an anonymous session; all else is of one that belongs to the subject.
+        let stored = if verbs.contains(&Verb::Login) || verbs == [Verb::Create; 2] {
+            &anonymous
+        } else {
+            &full
+        };
+        let created = verbs.iter().any(|verb| verb.is_create());
+        let call = |verb: Verb| {
+            let record = match verb {
+                Verb::Create => &anonymous,
+                Verb::CreateFor => &full,
+                // Of what is stored, or of what the other call creates.
+                _ if verbs.contains(&Verb::Create) => &anonymous,
+                _ if verbs.contains(&Verb::CreateFor) && verb != Verb::Login => &full,
+                _ => stored,
+            };
+            Call::on(cx, verb, record, &subject, "a word")
+        };
+        let (first, second) = (call(first)?, call(second)?);
+        let start = (!created).then(|| stored.clone());
+        if let Some(record) = &start {
+            cx.create(record).await?;
+        }
+        Ok(Self { first, second, start })
+    }
+
+    /// Lets the second call happen while the first is held. `false` if the first ended without being held.
+    async fn meet(&self, cx: &Cx, line: &Line) -> Checked<bool> {
+        let making = pin!(self.first.make(&line.store));
+        let held = pin!(line.proxy.held());
+        let making = match select(making, held).await {
+            Either::Left((answer, _)) => {
+                answer?;
+                line.proxy.heal().await?;
+                return Ok(false);
+            }
+            Either::Right(((), making)) => making,
+        };
+        let mut second = pin!(self.second.make(cx.other()));
+        let early = timeout(BLOCKED, &mut second).await.ok();
+        line.proxy.heal().await?;
+        let (first, second) = if let Some(second) = early {
+            (making.await?, second?)
+        } else {
+            let (first, second) = join(making, second).await;
+            (first?, second?)
+        };
+        self.has_an_order(cx, &first, &second).await?;
+        Ok(true)
+    }
+
+    /// Whether one after the other, in either order, gives these answers and this end.
+    async fn has_an_order(&self, cx: &Cx, first: &Answer, second: &Answer) -> Checked {
+        let end = cx.load(&self.first.id).await?;
+        let orders = [
+            [(&self.first, first), (&self.second, second)],
+            [(&self.second, second), (&self.first, first)],
+        ];
+        let explained = orders.iter().any(|order| {
+            let mut state = self.start.clone();
+            let all = order.iter().all(|(call, answer)| step(&mut state, call, answer));
+            all && equal(state.as_ref(), end.as_ref())
+        });
+        ensure!(
+            explained,
+            "no order explains {first:?} and {second:?} with this session at the end: {end:?}"
+        );
+        if cx.other().subject_index().is_some() {
+            let subject = &self.first.subject;
+            let belongs = end.as_ref().is_some_and(|record| record.subject() == Some(subject));
+            let probe = end.as_ref().unwrap_or(&self.first.record);
+            let listed = lists(cx.other(), subject, probe, cx.now()).await?;
+            ensure!(listed == belongs, "at the end the session is listed: {listed}, not {belongs}");
+        }
+        Ok(())
+    }
+}
+
+/// What the call does to the session when nobody else is there. `false` if the answer is another one.
+fn step(state: &mut Option<Record>, call: &Call, answer: &Answer) -> bool {
+    let expected = match call.verb {
+        Verb::Create | Verb::CreateFor if state.is_some() => Answer::Create(CreateOutcome::Exists),
+        Verb::Create | Verb::CreateFor => {
+            *state = Some(call.record.clone());
+            Answer::Create(CreateOutcome::Created)
+        }
+        Verb::Update | Verb::Login => Answer::Update(update(state, call)),
+        Verb::Touch => Answer::Touch(match state {
+            Some(record) => {
+                *record = with_expiry(record, call.until);
+                TouchOutcome::Touched
+            }
+            None => TouchOutcome::Missing,
+        }),
+        Verb::Delete => Answer::Delete(u64::from(state.take().is_some())),
+        Verb::DeleteAll | Verb::DeleteOne => {
+            Answer::Delete(u64::from(state.take_if(|record| belongs(record, call)).is_some()))
+        }
+        Verb::Load => {
+            return matches!(answer, Answer::Load(seen) if equal(seen.as_ref(), state.as_ref()));
+        }
+        Verb::List => {
+            let there = state.as_ref().is_some_and(|record| belongs(record, call));
+            return matches!(
+                answer,
+                Answer::List(seen) if seen.iter().any(|summary| summary.id == call.id) == there
+            );
+        }
+        Verb::Scan | Verb::Count | Verb::Purge => return true,
+    };
+    *answer == expected
+}
+
+fn update(state: &mut Option<Record>, call: &Call) -> UpdateOutcome {
+    match state {
+        None => UpdateOutcome::Missing,
+        Some(record) if record.revision() == call.change.expected() => {
+            *record = with_expiry(call.change.record(), record.expires_at());
+            UpdateOutcome::Updated
+        }
+        Some(_) => UpdateOutcome::Conflict,
+    }
+}
+
+fn with_expiry(record: &Record, expires_at: session_core::Timestamp) -> Record {
+    let mut parts = record.clone().into_parts();
+    parts.expires_at = parts.expires_at.max(expires_at);
+    Record::from_parts(parts)
+}
+
+fn belongs(record: &Record, call: &Call) -> bool {
+    record.subject() == Some(&call.subject)
+}
+
+fn equal(one: Option<&Record>, other: Option<&Record>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => differences(one, other).is_empty(),
+        _ => false,
+    }
+}
