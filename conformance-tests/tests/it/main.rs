@@ -13,3 +13,6 @@ mod reference;
 mod store;
 mod unknown;
 mod walks;
+
+/// Held by the tests that keep the whole machine busy, or that count on answers in time: one at a time.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
