@@ -186,12 +186,12 @@ fn check_claims(store: &dyn SessionStore, claims: Claims) -> Checked {
         match (claimed, there) {
             (true, false) => {
                 return Err(Stop::failed(format!(
-                    "{name} is claimed, but the store's `{method}()` answers `None`"
+                    "{name} is claimed, but the store answers `None` when asked for it"
                 )));
             }
             (false, true) => {
                 return Err(Stop::failed(format!(
-                    "the store's `{method}()` answers `Some`; claim it by `.{method}()` on the suite"
+                    "the store answers `Some` when asked for {name}; claim it by `.{method}()` on the suite"
                 )));
             }
             _ => {}
