@@ -15,8 +15,8 @@ use crate::store::{SessionStore, TouchOutcome, UpdateOutcome};
 use crate::timestamp::Timestamp;
 use crate::token::{SecretHash, SessionSecret, SessionToken};
 
-/// How often changes are applied again on top of another request's.
-const MERGES: u32 = 8;
+/// How often changes are applied again on top of another request's, in a commit and in `modify`.
+pub(super) const MERGES: u32 = 8;
 
 /// What a write does beside storing the data.
 pub(super) enum Purpose {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::commit::MERGES;
 use super::{ConflictPolicy, Sessions};
 use crate::data::{DataError, SessionData};
 use crate::events::Event;
@@ -9,9 +10,6 @@ use crate::payload;
 use crate::record::MAX_PAYLOAD_LEN;
 use crate::session::{CommitOutcome, SessionError};
 use crate::store::{SessionStore, UpdateOutcome};
-
-/// How often the closure is run again on top of another writer's data.
-const MERGES: u32 = 8;
 
 impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
     /// Changes the data of the session `id` from outside its own requests: by a job, a webhook, an
