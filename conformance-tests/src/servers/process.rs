@@ -1,12 +1,13 @@
 //! One supervised server process: ended when this process ends, however it ends.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use super::user::User;
 
 /// Runs the server, tells its process id, and ends it when the pipe on standard input closes.
 ///
@@ -35,10 +36,12 @@ exit "$status"
 const POLL: Duration = Duration::from_millis(2);
 
 /// What to run.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Launch {
-    pub(super) program: PathBuf,
-    pub(super) args: Vec<OsString>,
+    /// The program, its arguments, environment and working folder.
+    pub(super) command: Command,
+    /// Whom it runs as, if not as we do.
+    pub(super) user: Option<User>,
     /// Receives what the server prints.
     pub(super) log: PathBuf,
     /// Ends the server at once when our process is gone. For most servers `Kill`; one that has
@@ -48,10 +51,20 @@ pub(super) struct Launch {
 
 /// The signals that are sent to servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
+pub enum Signal {
+    /// Ends a process that has no say in it.
     Kill,
+    /// Asks for the end.
     Terminate,
+    /// Asks for the end without waiting for clients; PostgreSQL tells the two apart.
+    #[allow(dead_code, reason = "Redis has one way to be asked")]
+    Interrupt,
+    /// Asks for the end at once; a PostgreSQL server ends its own processes first.
+    #[allow(dead_code, reason = "Redis has no processes of its own")]
+    Quit,
+    /// Freezes.
     Stop,
+    /// Undoes `Stop`.
     Continue,
 }
 
@@ -67,7 +80,19 @@ impl Process {
         let mut command = Command::new("sh");
         command.arg("-c").arg(SUPERVISOR).arg("supervisor");
         command.arg(launch.end_signal.to_string()).arg(&launch.log);
-        command.arg(&launch.program).args(&launch.args);
+        command.arg(launch.command.get_program()).args(launch.command.get_args());
+        for (name, value) in launch.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(folder) = launch.command.get_current_dir() {
+            command.current_dir(folder);
+        }
+        if let Some(user) = &launch.user {
+            user.run(&mut command);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut supervisor = detach(&mut command).spawn()?;
         match read_pid(&mut supervisor) {
@@ -89,17 +114,29 @@ impl Process {
         Ok(self.supervisor.try_wait()?.is_some())
     }
 
-    /// Sends a signal. A server that has already ended is left alone, and so is whoever has its
-    /// process id now.
+    /// Sends a signal: one that needs the server's help to it alone, one that it cannot resist to the
+    /// processes that it started too. A server that has already ended is left alone, and so is whoever
+    /// has its process id now.
     pub(super) fn signal(&mut self, signal: Signal) -> io::Result<()> {
         if self.has_ended()? {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the server is not running"));
         }
-        // The shell's own `kill`: the program of that name is missing on small systems.
+        let family = match signal {
+            Signal::Kill | Signal::Stop | Signal::Continue => family(self.pid),
+            Signal::Terminate | Signal::Interrupt | Signal::Quit => vec![self.pid],
+        };
+        // The shell's own `kill`: the program of that name is missing on small systems. The server
+        // comes first, so that it starts no more; a child that has just ended is no failure.
         let status = Command::new("sh")
-            .args(["-c", r#"kill -"$1" "$2""#, "signal"])
+            .args([
+                "-c",
+                r#"signal=$1; server=$2; shift 2
+                kill -"$signal" "$server" || exit
+                for child in "$@"; do kill -"$signal" "$child" 2>/dev/null; done; exit 0"#,
+                "signal",
+            ])
             .arg(signal.to_string())
-            .arg(self.pid.to_string())
+            .args(family.iter().map(u32::to_string))
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .status()?;
@@ -135,6 +172,8 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Self::Kill => "KILL",
             Self::Terminate => "TERM",
+            Self::Interrupt => "INT",
+            Self::Quit => "QUIT",
             Self::Stop => "STOP",
             Self::Continue => "CONT",
         })
@@ -152,6 +191,50 @@ pub(super) fn detach(command: &mut Command) -> &mut Command {
 #[cfg(not(unix))]
 pub(super) fn detach(command: &mut Command) -> &mut Command {
     command
+}
+
+/// A process and all that it started, itself first.
+fn family(pid: u32) -> Vec<u32> {
+    let all = processes();
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(&parent) = family.get(next) {
+        family.extend(all.iter().filter(|(_, its)| *its == parent).map(|(child, _)| *child));
+        next += 1;
+    }
+    family
+}
+
+/// Every process of this machine with its parent. Where there is no `/proc`, `ps` tells.
+fn processes() -> Vec<(u32, u32)> {
+    let numbers: Vec<String> = match std::fs::read_dir("/proc/self").and(std::fs::read_dir("/proc"))
+    {
+        Ok(entries) => entries
+            .flatten()
+            .filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok())
+            .filter_map(|stat| {
+                // `pid (name) state parent …`, where a name may hold anything.
+                let (pid, rest) = stat.split_once(' ')?;
+                let (_, rest) = rest.rsplit_once(") ")?;
+                Some(format!("{pid} {}", rest.split(' ').nth(1)?))
+            })
+            .collect(),
+        Err(_) => Command::new("ps")
+            .args(["-A", "-o", "pid=,ppid="])
+            .stdin(Stdio::null())
+            .output()
+            .map(|output| {
+                String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+            })
+            .unwrap_or_default(),
+    };
+    numbers
+        .iter()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().map(str::parse);
+            Some((words.next()?.ok()?, words.next()?.ok()?))
+        })
+        .collect()
 }
 
 fn read_pid(supervisor: &mut Child) -> io::Result<u32> {

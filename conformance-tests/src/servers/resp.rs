@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::TcpStream;
 
 /// The longest bulk reply that is read, in bytes; more means that this is no Redis server.
 const LONGEST: usize = 16 * 1024 * 1024;
@@ -19,13 +18,8 @@ pub(super) enum Reply {
 }
 
 impl Connection {
-    /// Connects; `timeout` bounds the connect and then each read and write.
-    pub(super) fn open(address: SocketAddr, timeout: Duration) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, timeout)?;
-        stream.set_read_timeout(Some(timeout))?;
-        stream.set_write_timeout(Some(timeout))?;
-        stream.set_nodelay(true)?;
-        Ok(Self(BufReader::new(stream)))
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self(BufReader::new(stream))
     }
 
     /// Sends one command and reads its reply.

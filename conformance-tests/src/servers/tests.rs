@@ -3,15 +3,17 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::process::{Launch, Process, Signal};
 use super::resp::{Connection, Reply};
+use super::user::User;
 use super::{
-    Readiness, RedisEndpoint, RedisOptions, RedisServer, ServerErrorKind, folder::Folder, port,
+    Readiness, RedisEndpoint, RedisOptions, RedisServer, ServerErrorKind, folder::Folder, locate,
+    port,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -65,9 +67,11 @@ fn nothing_is_left_after_sigkill() {
 #[test]
 fn a_stopped_process_is_ended_by_a_drop_too() {
     let folder = Folder::create("sleeper").unwrap();
+    let mut command = Command::new("sleep");
+    command.arg("1000");
     let mut process = Process::start(&Launch {
-        program: PathBuf::from("sleep"),
-        args: vec![OsString::from("1000")],
+        command,
+        user: None,
         log: folder.path().join("log"),
         end_signal: Signal::Terminate,
     })
@@ -77,6 +81,85 @@ fn a_stopped_process_is_ended_by_a_drop_too() {
     assert!(is_alive(pid));
     drop(process);
     assert!(!is_alive(pid));
+}
+
+#[test]
+fn what_a_server_cannot_resist_reaches_the_processes_that_it_started() {
+    let folder = Folder::create("family").unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "sleep 1000 & echo $! >child; wait"]).current_dir(folder.path());
+    let (log, end_signal) = (folder.path().join("log"), Signal::Kill);
+    let mut process = Process::start(&Launch { command, user: None, log, end_signal }).unwrap();
+    let written = || std::fs::read_to_string(folder.path().join("child")).unwrap_or_default();
+    eventually("the child is there", || written().ends_with('\n'));
+    let child: u32 = written().trim().parse().unwrap();
+
+    process.signal(Signal::Stop).unwrap();
+    eventually("the child stops", || state(child).starts_with('T'));
+    process.signal(Signal::Continue).unwrap();
+    eventually("the child goes on", || !state(child).starts_with('T'));
+    process.signal(Signal::Kill).unwrap();
+    eventually("the child ends", || !is_alive(child) || state(child).starts_with('Z'));
+    assert!(process.wait(SOON).unwrap());
+}
+
+/// What `ps` or Linux says that a process does: `T` is stopped, `Z` has ended and is not collected.
+fn state(pid: u32) -> String {
+    if let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        return stat.rsplit_once(") ").unwrap().1.to_owned();
+    }
+    let output = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output();
+    output.map(|it| String::from_utf8_lossy(&it.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+#[test]
+fn a_server_that_refuses_root_runs_as_somebody_else() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = Folder::create("user").unwrap();
+    let us = folder.path().metadata().unwrap().uid();
+    assert_eq!(User::instead_of_root(folder.path(), &[]).unwrap(), None);
+    let user = User::instead_of_root(folder.path(), &["no-such-user", "nobody"]).unwrap();
+    assert_eq!(user.is_some(), us == 0, "only root needs another user");
+    if let Some(user) = user {
+        user.own(folder.path()).unwrap();
+    }
+
+    let mut command = Command::new("sh");
+    command.args(["-c", "id -u >who; exec sleep 1000"]).current_dir(folder.path());
+    let (log, end_signal) = (folder.path().join("log"), Signal::Kill);
+    let process = Process::start(&Launch { command, user, log, end_signal }).unwrap();
+    let written = || std::fs::read_to_string(folder.path().join("who")).unwrap_or_default();
+    eventually("it runs and may write to its folder", || written().ends_with('\n'));
+    let who: u32 = written().trim().parse().unwrap();
+    assert_eq!(who, folder.path().metadata().unwrap().uid());
+    assert_eq!(who == us, us != 0);
+    drop(process);
+
+    if us == 0 {
+        let roots = Folder::create("user").unwrap();
+        let error = User::instead_of_root(roots.path(), &["no-such-user"]).unwrap_err();
+        assert!(error.to_string().contains("no-such-user"), "{error}");
+    }
+}
+
+#[test]
+fn of_several_folders_the_one_with_the_highest_number_wins() {
+    let folder = Folder::create("folders").unwrap();
+    for made in ["lib/9/bin", "lib/17/bin", "session-tests/tool-1.10"] {
+        std::fs::create_dir_all(folder.path().join(made)).unwrap();
+    }
+    let home = folder.path().to_str().unwrap();
+    let variables = [("XDG_CACHE_HOME", home)];
+    let environment = with(&variables);
+    let names = |pattern: &str| -> Vec<String> {
+        let found = locate::folders(pattern, &environment);
+        let inside = |path: &Path| path.strip_prefix(home).unwrap().to_str().unwrap().to_owned();
+        found.iter().map(|path| inside(path)).collect()
+    };
+    let found = names(&format!("{home}/lib/*/bin"));
+    assert_eq!(found, ["lib/17/bin", "lib/9/bin"]);
+    assert_eq!(names("~cache/tool-*"), ["session-tests/tool-1.10"]);
+    assert!(names("/no/such/*/folder").is_empty());
 }
 
 #[test]
@@ -91,8 +174,9 @@ fn a_dropped_server_leaves_no_process_and_no_folder() {
 #[test]
 fn a_paused_server_is_silent_until_it_is_resumed() {
     let server = RedisServer::start(RedisOptions::new()).unwrap();
-    let address = ([127, 0, 0, 1], server.port()).into();
-    let mut connection = Connection::open(address, Duration::from_millis(300)).unwrap();
+    let stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut connection = Connection::new(stream);
     assert_eq!(connection.call(&["PING"]).unwrap(), Reply::Text("PONG".to_owned()));
 
     server.pause().unwrap();
