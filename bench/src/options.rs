@@ -6,25 +6,63 @@ use std::time::Duration;
 
 use session_core::BoxError;
 
-use crate::backend::BACKENDS;
+use crate::backend::{BACKENDS, Op};
 use crate::payload::Payloads;
 
-pub(crate) const HELP: &str = "\
+/// What `--help` prints.
+pub(crate) fn help() -> String {
+    let names: Vec<_> = BACKENDS.iter().map(|backend| backend.name()).collect();
+    HELP.replace("BACKENDS", &names.join(", "))
+}
+
+const HELP: &str = "\
 The session stores beside the raw drivers.
 
 cargo run --release -p bench -- [OPTIONS] [BACKEND]...
 
-BACKEND is memory or redis; none means all of them. A Redis server is started for
-the run, unless one is named.
+BACKEND is one of: BACKENDS. None means all of them. A server is started for the run,
+unless one is named.
 
   --rounds N        rounds; the figures are medians of them (default 9)
   --seconds S       time of each contestant in a round (default 0.4)
   --quick           tiny numbers, to see that it works
+  --only PART       a part of it: operations, sizes, scale or tokens, or one operation,
+                    such as load or create-with-subject. May be given several times.
   --json PATH       where the result goes (default target/bench.json)
-  --redis-url URL   a server to use; keys under prefixes of our own, removed at the
-                    end. Load in a small and a large store is then left out.
+  --BACKEND-url URL a server to use, say --redis-url. What is stored there has a prefix
+                    of our own and is removed at the end. Load in a small and a large
+                    store is then left out.
   --heap-program P  the program `heap`, if cargo is not to build it
 ";
+
+/// A part of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Operation(Op),
+    Sizes,
+    Scale,
+    Tokens,
+}
+
+impl Part {
+    /// The parts that `name` stands for.
+    fn named(name: &str) -> Result<Vec<Self>, BoxError> {
+        let operations = |wanted: &str| {
+            let all = Op::ALL.into_iter();
+            let ops =
+                all.filter(|op| wanted.is_empty() || op.to_string().replace(' ', "-") == wanted);
+            ops.map(Self::Operation).collect()
+        };
+        let parts: Vec<_> = match name {
+            "operations" => operations(""),
+            "sizes" => vec![Self::Sizes],
+            "scale" => vec![Self::Scale],
+            "tokens" => vec![Self::Tokens],
+            operation => operations(operation),
+        };
+        if parts.is_empty() { Err(format!("no part of the run: {name}").into()) } else { Ok(parts) }
+    }
+}
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +73,8 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
     pub(crate) quick: bool,
+    /// All parts if empty.
+    only: Vec<Part>,
     pub(crate) json: PathBuf,
     /// By the name of the backend.
     pub(crate) urls: BTreeMap<&'static str, String>,
@@ -52,6 +92,7 @@ impl Options {
             rounds: 0,
             seconds: 0.0,
             quick: false,
+            only: Vec::new(),
             json: folder.join("bench.json"),
             urls: BTreeMap::new(),
             heap_program: None,
@@ -65,6 +106,7 @@ impl Options {
                 "--seconds" => {
                     seconds = Some(value()?.parse().map_err(|_| "--seconds is no number")?);
                 }
+                "--only" => options.only.extend(Part::named(&value()?)?),
                 "--json" => options.json = value()?.into(),
                 "--heap-program" => options.heap_program = Some(value()?.into()),
                 _ => {
@@ -72,7 +114,7 @@ impl Options {
                     let mut names = BACKENDS.iter().map(|backend| backend.name());
                     let name = names
                         .find(|name| argument == *name || is_url_of(name))
-                        .ok_or_else(|| format!("unknown: {argument}\n\n{HELP}"))?;
+                        .ok_or_else(|| format!("unknown: {argument}\n\n{}", help()))?;
                     if argument != name {
                         options.urls.insert(name, value()?);
                     } else if !options.backends.contains(&name) {
@@ -90,6 +132,15 @@ impl Options {
             return Err("--rounds and --seconds are above zero".into());
         }
         Ok(options)
+    }
+
+    pub(crate) fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    /// The operations to measure.
+    pub(crate) fn operations(&self) -> Vec<Op> {
+        Op::ALL.into_iter().filter(|op| self.wants(Part::Operation(*op))).collect()
     }
 }
 
@@ -161,6 +212,18 @@ mod tests {
         assert_eq!(options.json, PathBuf::from("x"));
         assert_eq!(parse("").unwrap().backends.len(), BACKENDS.len());
         assert!(parse("--quick").unwrap().rounds < parse("").unwrap().rounds);
+        assert!(help().contains("memory, redis"));
+    }
+
+    #[test]
+    fn a_part_of_the_run_is_chosen_by_name() {
+        let all = parse("").unwrap();
+        assert_eq!(all.operations(), Op::ALL);
+        assert!(all.wants(Part::Sizes) && all.wants(Part::Scale) && all.wants(Part::Tokens));
+        let some = parse("--only create-with-subject --only tokens").unwrap();
+        assert_eq!(some.operations(), [Op::CreateWithSubject]);
+        assert!(some.wants(Part::Tokens) && !some.wants(Part::Sizes) && !some.wants(Part::Scale));
+        assert_eq!(parse("--only operations").unwrap().operations(), Op::ALL);
     }
 
     #[test]
@@ -173,6 +236,8 @@ mod tests {
             "--rounds 0",
             "--seconds -1",
             "--seconds NaN",
+            "--only",
+            "--only saving",
             "--redis-url",
             "--mongodb-url u",
         ] {

@@ -16,12 +16,18 @@ const CHUNK: usize = 500;
 /// Chunks that are written at a time.
 const FILLERS: usize = 64;
 
-/// Measures every operation of every contestant.
+/// Measures every operation that is asked for, of every contestant.
 pub(crate) async fn measure(
     backend: &dyn Backend,
     arena: &Arena,
     settings: &Settings,
 ) -> Result<Vec<Cell>, BoxError> {
+    let operations = settings.options.operations();
+    if operations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (name, server) = (backend.name(), arena.server.description());
+    eprintln!("{name}: {server}, storing {} sessions", settings.population);
     let mut lanes = Vec::new();
     for contestant in &arena.contestants {
         let mut population = Population::new(settings.population, 1)?;
@@ -29,7 +35,7 @@ pub(crate) async fn measure(
         lanes.push(Lane { contestant: &**contestant, population });
     }
     let mut cells = Vec::new();
-    for op in Op::ALL {
+    for op in operations {
         for (at, tasks) in TASKS.into_iter().enumerate() {
             eprintln!("{}: {op}, {tasks} at a time", backend.name());
             let goal = backend.goals().iter().find(|goal| goal.op == op);

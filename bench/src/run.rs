@@ -7,7 +7,7 @@ use session_core::BoxError;
 use tokio::runtime::Builder;
 
 use crate::backend::{BACKENDS, Backend};
-use crate::options::{HELP, Options, Settings};
+use crate::options::{Options, Part, Settings, help};
 use crate::payload::Payloads;
 use crate::report::{BackendReport, FORMAT, Machine, Report};
 use crate::{race, scale, sessions, table, token};
@@ -22,7 +22,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), BoxError> {
     let arguments: Vec<String> = arguments.collect();
     let options = Options::parse(arguments.iter().cloned())?;
     if options.help {
-        print!("{HELP}");
+        print!("{}", help());
         return Ok(());
     }
     let machine = machine();
@@ -35,7 +35,8 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), BoxError> {
             let known = BACKENDS.iter().find(|backend| backend.name() == *name);
             backends.push(measure(*known.ok_or("unknown backend")?, &settings).await?);
         }
-        eprintln!("tokens");
+        let wants_tokens = settings.options.wants(Part::Tokens);
+        let tokens = if wants_tokens { token::measure(&settings)? } else { Vec::new() };
         Ok::<_, BoxError>(Report {
             format: FORMAT,
             command: command(&arguments),
@@ -50,7 +51,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), BoxError> {
             subject_length: sessions::SUBJECT_LEN,
             population: settings.population,
             backends,
-            tokens: token::measure(&settings)?,
+            tokens,
         })
         .map(|report| (report, settings.options.json))
     });
@@ -67,13 +68,17 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), BoxError> {
 async fn measure(backend: &dyn Backend, settings: &Settings) -> Result<BackendReport, BoxError> {
     let arena = backend.open(settings).await?;
     let server = arena.server.description();
-    eprintln!("{}: {server}, storing {} sessions", backend.name(), settings.population);
     let cells = race::measure(backend, &arena, settings).await?;
     drop(arena.contestants);
     arena.server.close().await?;
-    eprintln!("{}: bytes per session", backend.name());
-    let sizes = backend.sizes(settings).await?;
-    let scale = scale::measure(backend, settings).await?;
+    let (mut sizes, mut scale) = (Vec::new(), Vec::new());
+    if settings.options.wants(Part::Sizes) {
+        eprintln!("{}: bytes per session", backend.name());
+        sizes = backend.sizes(settings).await?;
+    }
+    if settings.options.wants(Part::Scale) {
+        scale = scale::measure(backend, settings).await?;
+    }
     Ok(BackendReport { name: backend.name(), server, cells, sizes, scale })
 }
 

@@ -11,7 +11,9 @@ pub(crate) fn render(report: &Report) -> String {
     let mut text = heading(report);
     for backend in &report.backends {
         let _ = writeln!(text, "\n## {}: {}\n", backend.name, backend.server);
-        text += &operations(backend);
+        if !backend.cells.is_empty() {
+            text += &operations(backend);
+        }
         if !backend.sizes.is_empty() {
             text += "\nBytes per session:\n\n";
             text += &sizes(backend);
@@ -21,8 +23,10 @@ pub(crate) fn render(report: &Report) -> String {
             text += &scale(backend);
         }
     }
-    text += "\n## tokens\n\n";
-    text += &tokens(report);
+    if !report.tokens.is_empty() {
+        text += "\n## tokens\n\n";
+        text += &tokens(report);
+    }
     let (missed, all) = count(report);
     let _ = writeln!(text, "\n{} of {all} goals met, {missed} missed.", all - missed);
     text

@@ -14,6 +14,7 @@ const CHECK_GOAL: f64 = 300.0;
 
 /// Nanoseconds for a new token, and for the check of one that a client sent.
 pub(crate) fn measure(settings: &Settings) -> Result<Vec<TokenTime>, BoxError> {
+    eprintln!("tokens");
     let realm = Realm::default();
     let known = SessionToken::random(&OsRandom)?;
     let (text, hash) = (known.encode(), SecretHash::of(&known, &realm));
