@@ -225,6 +225,33 @@ impl SessionData {
         Ok(values)
     }
 
+    /// Whether there are flash messages of `key`.
+    #[must_use]
+    pub fn has_flash(&self, key: &str) -> bool {
+        self.current.flash.iter().any(|flash| flash.key == key)
+    }
+
+    /// Keeps the flash messages of `key` that this request has taken for the next one as well, in their old order.
+    /// Those that were taken before a login or another write that was made at once are gone.
+    pub fn keep_flash(&mut self, key: &str) {
+        let is_there = |id: u64| self.current.flash.iter().any(|flash| flash.id == id);
+        let taken: Vec<Flash> = self
+            .loaded
+            .flash
+            .iter()
+            .filter(|flash| flash.key == key && !is_there(flash.id))
+            .cloned()
+            .collect();
+        if taken.is_empty() || self.is_cleared() {
+            return;
+        }
+        self.changes.retain(|change| match change {
+            DataChange::DropFlash(id) => !taken.iter().any(|flash| flash.id == *id),
+            _ => true,
+        });
+        self.current_mut().flash.splice(0..0, taken);
+    }
+
     /// Forbids the merge when one of these keys was changed by another request since this one began: the commit
     /// is then refused with [`SessionError::Conflict`](crate::SessionError::Conflict).
     pub fn require_unchanged<K: Into<String>>(&mut self, keys: impl IntoIterator<Item = K>) {
@@ -255,6 +282,11 @@ impl SessionData {
             DataChange::Set(of, _) | DataChange::Remove(of) | DataChange::Alter(of, _) => of != key,
             DataChange::Clear | DataChange::AddFlash(_) | DataChange::DropFlash(_) => true,
         });
+    }
+
+    /// What was there before is gone by this request's own hand.
+    fn is_cleared(&self) -> bool {
+        self.changes.iter().any(|change| matches!(change, DataChange::Clear))
     }
 
     fn current_mut(&mut self) -> &mut Content {
@@ -458,6 +490,45 @@ mod tests {
         merged.flash("n", "text").unwrap();
         assert_eq!(merged.take_flash::<u64>("n"), Err(DataError::WrongType));
         assert_eq!(merged.take_flash::<String>("n").unwrap(), ["text"], "none was taken");
+    }
+
+    #[test]
+    fn kept_flash_is_shown_once_more_and_nothing_else_is() {
+        let mut first = SessionData::default();
+        for text in ["one", "two"] {
+            first.flash("note", text).unwrap();
+        }
+        first.flash("other", "taken").unwrap();
+        let mut reader = data_of(Content::clone(&first.current));
+        assert_eq!(reader.take_flash::<String>("note").unwrap(), ["one", "two"]);
+        assert_eq!(reader.take_flash::<String>("other").unwrap(), ["taken"]);
+        reader.flash("note", "three").unwrap();
+        reader.keep_flash("note");
+        reader.keep_flash("note");
+        let mut next = data_of(reader.merge_onto(Content::clone(&first.current)).unwrap());
+        assert_eq!(next.take_flash::<String>("note").unwrap(), ["one", "two", "three"]);
+        assert!(next.take_flash::<String>("other").unwrap().is_empty());
+        assert_eq!(reader.take_flash::<String>("note").unwrap(), ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn what_was_cleared_is_not_kept() {
+        let mut first = SessionData::default();
+        first.flash("note", "one").unwrap();
+        let mut data = data_of(Content::clone(&first.current));
+        data.clear();
+        data.keep_flash("note");
+        assert!(data.is_empty());
+    }
+
+    #[test]
+    fn flash_that_was_kept_untouched_is_no_change() {
+        let mut first = SessionData::default();
+        first.flash("note", "one").unwrap();
+        let mut data = data_of(Content::clone(&first.current));
+        data.take_flash::<String>("note").unwrap();
+        data.keep_flash("note");
+        assert!(!data.is_changed());
     }
 
     #[derive(Serialize, Deserialize, PartialEq, Debug)]

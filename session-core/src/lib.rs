@@ -45,7 +45,7 @@ pub use store::{
     UpdateOutcome,
 };
 pub use timestamp::Timestamp;
-pub use token::{InvalidToken, SecretHash, SessionSecret, SessionToken, TokenText};
+pub use token::{DerivedKey, InvalidToken, SecretHash, SessionSecret, SessionToken, TokenText};
 pub use value::ValueError;
 
 /// The numbered rules that every store keeps, as text. Rendered at [`contract`].

@@ -12,7 +12,7 @@ use crate::random::{RandomSource, RandomUnavailable};
 use crate::realm::{InvalidSubject, Subject};
 use crate::record::{Authentication, CredentialTag, Record};
 use crate::timestamp::Timestamp;
-use crate::token::SessionToken;
+use crate::token::{DerivedKey, SessionToken};
 
 /// A session as one request sees it: opened once, changed, committed once at the end.
 ///
@@ -149,6 +149,20 @@ impl Session {
     /// already.
     pub const fn rotate(&mut self) {
         self.rotation_requested = true;
+    }
+
+    /// A key that is bound to the token which the client holds, for `purpose`: say, tokens against cross-site
+    /// request forgery. It changes with the secret and ends with the session; another purpose has another key,
+    /// and none of them tells anything about the secret. `None` while nothing is stored.
+    ///
+    /// HMAC-SHA256 by the secret over `"session-derived/1"` ‖ length of the purpose (8 bytes, big-endian) ‖
+    /// purpose ‖ id.
+    #[must_use]
+    pub fn derive_key(&self, purpose: &str) -> Option<DerivedKey> {
+        match &self.state {
+            State::Live(live) => Some(live.token.derive_key(purpose)),
+            State::New | State::Gone(_) | State::Unsettled => None,
+        }
     }
 
     /// What to tell the client about its token. Ask **after** the commit; if that failed, tell it nothing.

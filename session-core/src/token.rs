@@ -3,6 +3,7 @@
 use std::fmt;
 
 use data_encoding::BASE64URL_NOPAD;
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -128,6 +129,17 @@ impl SessionToken {
         &self.secret
     }
 
+    /// The key for `purpose` that only the holder of this token, and who was told, can know.
+    pub(crate) fn derive_key(&self, purpose: &str) -> DerivedKey {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret.0)
+            .expect("HMAC takes keys of every length");
+        mac.update(b"session-derived/1");
+        mac.update(&(purpose.len() as u64).to_be_bytes());
+        mac.update(purpose.as_bytes());
+        mac.update(self.id.as_bytes());
+        DerivedKey(mac.finalize().into_bytes().into())
+    }
+
     fn from_bytes(bytes: &Bytes48) -> Result<Self, InvalidToken> {
         let (id, secret) = bytes.0.split_at(SessionId::LEN);
         let id = SessionId::try_from(id).map_err(|_| InvalidToken)?;
@@ -171,6 +183,27 @@ impl TokenText {
 impl fmt::Debug for TokenText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenText(..)")
+    }
+}
+
+/// A key that was derived from a session's secret, see [`Session::derive_key`](crate::Session::derive_key).
+///
+/// Wiped on drop. It has no `Debug` and no `PartialEq`: compare what is made of it in constant time.
+///
+/// ```compile_fail
+/// fn show(key: session_core::DerivedKey) { println!("{key:?}"); }
+/// ```
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct DerivedKey([u8; Self::LEN]);
+
+impl DerivedKey {
+    /// Length in bytes.
+    pub const LEN: usize = 32;
+
+    /// The key as bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
     }
 }
 
@@ -325,6 +358,29 @@ mod tests {
             data_encoding::HEXLOWER.encode(hash.as_bytes()),
             "2739bec407c7381586ed933cf83a870a51dee0606c1e20519736717dc168a1bc"
         );
+    }
+
+    #[test]
+    fn derived_keys_are_bound_to_secret_id_and_purpose() {
+        // printf 'session-derived/1\0\0\0\0\0\0\0\x01p' + 16 bytes 0x01
+        //   | openssl dgst -sha256 -mac HMAC -macopt hexkey:0202…02 (32 bytes)
+        let mut bytes = Bytes48([2; 48]);
+        bytes.0[..16].fill(1);
+        let known = SessionToken::from_bytes(&bytes).unwrap();
+        assert_eq!(
+            data_encoding::HEXLOWER.encode(known.derive_key("p").as_bytes()),
+            "ba6385ff5fd7228a36cfad8866e238a532e94c68664f330b851182cb2affe8df"
+        );
+        let one = token();
+        let other_id = SessionToken::new(token().id, one.secret.clone());
+        let other_secret = SessionToken::new(one.id, token().secret.clone());
+        let key = one.derive_key("form").0;
+        assert_eq!(one.clone().derive_key("form").0, key);
+        for other in [&other_id, &other_secret] {
+            assert_ne!(other.derive_key("form").0, key);
+        }
+        assert_ne!(one.derive_key("other").0, key);
+        assert_ne!(&key, SecretHash::of(&one, &Realm::default()).as_bytes());
     }
 
     #[test]

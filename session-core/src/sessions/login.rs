@@ -47,10 +47,10 @@ impl Login {
         self
     }
 
-    /// Carries the values of these keys over from before the login. All others are dropped, since whoever
-    /// used the browser before may have planted them (CWE-384).
+    /// Carries the values of these keys over from before the login, beside those named before. All others are
+    /// dropped, since whoever used the browser before may have planted them (CWE-384).
     pub fn keeping<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
-        self.kept_keys = keys.into_iter().map(Into::into).collect();
+        self.kept_keys.extend(keys.into_iter().map(Into::into));
         self
     }
 }

@@ -106,6 +106,18 @@ impl<S: SessionStore + ?Sized> Sessions<S> {
     }
 }
 
+impl<S: SessionStore, I> Sessions<S, I> {
+    /// The same sessions without the type of the store, for code that works with any.
+    #[must_use]
+    pub fn erased(&self) -> Sessions<dyn SessionStore, I> {
+        Sessions {
+            store: Arc::clone(&self.store) as Arc<dyn SessionStore>,
+            config: Arc::clone(&self.config),
+            index: PhantomData,
+        }
+    }
+}
+
 impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
     /// The same sessions for another tenant or application on the same store.
     #[must_use]
@@ -135,6 +147,15 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
     /// [`InvalidSubject`] for an empty name, one of more than 191 bytes, or one with a NUL.
     pub fn subject(&self, name: &str) -> Result<Subject, InvalidSubject> {
         Subject::new(&self.config.realm, name)
+    }
+
+    /// When the session was last used, as far as its idle deadline shows: to within the part of the idle lifetime
+    /// that passes before a touch is written, a tenth by default, and the twentieth to which touches are rounded. Where the absolute deadline caps the idle one,
+    /// the session may have been used later.
+    #[must_use]
+    pub fn last_used(&self, session: &SessionSummary) -> Timestamp {
+        let lifetimes = self.config.lifetimes(session.subject.as_ref());
+        session.expires_at.minus(lifetimes.idle()).max(session.created_at)
     }
 
     /// The time by the configured clock.
