@@ -3,6 +3,7 @@
 mod check_deps;
 mod command;
 mod features;
+mod fetch;
 mod leftovers;
 mod licence;
 mod metadata;
@@ -24,6 +25,10 @@ cargo xtask test [--no-install] [--memory-only]
     --no-install   install nothing; if something is missing, say what, and fail
     --memory-only  only what runs without a server (any system)
 
+cargo xtask tools [--no-install] [--memory-only]
+    Only the first step of that: says what the tests need, and installs or fetches
+    what is missing.
+
 cargo xtask check-deps
     Checks dependency directions, banned crates, licences, manifests and the
     declared Rust versions.
@@ -34,6 +39,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.split_first() {
         Some((&"test", options)) => test::Options::parse(options).and_then(test::run),
+        Some((&"tools", options)) => test::Options::parse(options).and_then(tools::provide),
         Some((&"check-deps", [])) => check_deps::run(),
         Some((&("help" | "--help" | "-h"), _)) => {
             print!("{HELP}");

@@ -28,7 +28,7 @@ impl Options {
             match *argument {
                 "--no-install" => options.install = false,
                 "--memory-only" => options.scope = Scope::MemoryOnly,
-                unknown => return Err(format!("unknown option of `test`: {unknown}")),
+                unknown => return Err(format!("unknown option: {unknown}")),
             }
         }
         Ok(options)

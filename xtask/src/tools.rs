@@ -1,11 +1,13 @@
 //! What the tests need from the system, and its installation on Debian and Ubuntu.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::process::Command;
 
 use crate::command;
+use crate::fetch::{self, Fetch};
 use crate::test::{Options, Scope};
 
 /// A program that the tests need.
@@ -13,44 +15,110 @@ struct Tool {
     purpose: &'static str,
     /// Any one of these will do.
     programs: &'static [&'static str],
+    /// Where it is when it is not in `PATH`: a folder with the version in the place of `*`.
+    folders: Option<(&'static str, &'static str)>,
     /// Names the program directly.
     variable: Option<&'static str>,
     packages: &'static [&'static str],
+    /// What no Debian package has; the packages are what it needs to run.
+    fetch: Option<&'static Fetch>,
     homebrew: &'static str,
-    version_argument: &'static str,
+    version: Version,
     scope: Scope,
     /// Whether only Unix needs it; on Windows the compiler's own set-up brings the like.
     unix_only: bool,
+}
+
+/// How the version of a tool is known.
+enum Version {
+    /// It says so when it is called with this.
+    Argument(&'static str),
+    /// It says nothing; that of what is fetched is known.
+    Fetched,
 }
 
 const TOOLS: &[Tool] = &[
     Tool {
         purpose: "links Rust programs and compiles the TLS library",
         programs: &["cc"],
+        folders: None,
         variable: Some("CC"),
         packages: &["gcc", "libc6-dev"],
+        fetch: None,
         homebrew: "gcc",
-        version_argument: "--version",
+        version: Version::Argument("--version"),
         scope: Scope::MemoryOnly,
         unix_only: true,
     },
     Tool {
         purpose: "the server of the Redis tests",
         programs: &["redis-server", "valkey-server"],
+        folders: None,
         variable: Some("SESSION_TEST_REDIS_SERVER"),
         packages: &["redis-server"],
+        fetch: None,
         homebrew: "redis",
-        version_argument: "--version",
+        version: Version::Argument("--version"),
+        scope: Scope::Everything,
+        unix_only: false,
+    },
+    Tool {
+        purpose: "the server of the PostgreSQL tests",
+        programs: &["postgres"],
+        folders: Some(("/usr/lib/postgresql", "bin")),
+        variable: Some("SESSION_TEST_POSTGRES_SERVER"),
+        packages: &["postgresql"],
+        fetch: None,
+        homebrew: "postgresql",
+        version: Version::Argument("--version"),
+        scope: Scope::Everything,
+        unix_only: false,
+    },
+    Tool {
+        purpose: "the server of the MongoDB tests",
+        programs: &["mongod"],
+        folders: None,
+        variable: Some("SESSION_TEST_MONGO_SERVER"),
+        packages: &["libcurl4", "libssl3", "liblzma5"],
+        fetch: Some(&fetch::MONGOD),
+        homebrew: "mongodb/brew/mongodb-community",
+        version: Version::Argument("--version"),
+        scope: Scope::Everything,
+        unix_only: false,
+    },
+    Tool {
+        purpose: "the server of the DynamoDB tests",
+        programs: &["DynamoDBLocal.jar"],
+        folders: None,
+        variable: Some("SESSION_TEST_DYNAMO_SERVER"),
+        packages: &[],
+        fetch: Some(&fetch::DYNAMODB_LOCAL),
+        homebrew: "dynamodb-local",
+        version: Version::Fetched,
+        scope: Scope::Everything,
+        unix_only: false,
+    },
+    Tool {
+        purpose: "runs the server of the DynamoDB tests",
+        programs: &["java"],
+        folders: None,
+        variable: None,
+        packages: &["default-jre-headless"],
+        fetch: None,
+        homebrew: "openjdk",
+        version: Version::Argument("--version"),
         scope: Scope::Everything,
         unix_only: false,
     },
     Tool {
         purpose: "makes certificates for the TLS tests",
         programs: &["openssl"],
+        folders: None,
         variable: None,
         packages: &["openssl"],
+        fetch: None,
         homebrew: "openssl",
-        version_argument: "version",
+        version: Version::Argument("version"),
         scope: Scope::Everything,
         unix_only: false,
     },
@@ -80,12 +148,18 @@ pub(crate) fn provide(options: Options) -> Result<(), String> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages = packages(&missing);
-    if !options.install || find_program("apt-get").is_none() || !cfg!(target_os = "linux") {
+    let can_install = cfg!(target_os = "linux") && find_program("apt-get").is_some();
+    if !options.install || !can_install || !missing.iter().all(|tool| tool.fits()) {
         return Err(instructions(&missing));
     }
-    println!("To be installed with apt-get: {}", packages.join(" "));
-    install(&packages)?;
+    let packages = packages(&missing);
+    if !packages.is_empty() {
+        println!("To be installed with apt-get: {}", packages.join(" "));
+        install(&packages)?;
+    }
+    for fetch in missing.iter().filter_map(|tool| tool.fetch) {
+        fetch.provide()?;
+    }
     let missing = self::missing(options.scope, &find);
     if missing.is_empty() { Ok(()) } else { Err(instructions(&missing)) }
 }
@@ -101,20 +175,43 @@ pub(crate) fn versions() -> Vec<String> {
     ];
     for tool in TOOLS {
         if let Some(program) = find(tool) {
-            let version = command::version(&program, tool.version_argument);
-            lines.push(format!("{version} ({})", program.to_string_lossy()));
+            lines.push(format!("{} ({})", tool.version(&program), program.to_string_lossy()));
         }
     }
-    if env::var_os("SESSION_TEST_REDIS_URL").is_some_and(|url| !url.is_empty()) {
-        lines.push("shared Redis tests: the server named by SESSION_TEST_REDIS_URL".to_owned());
+    for (kind, variable) in [
+        ("Redis", "SESSION_TEST_REDIS_URL"),
+        ("PostgreSQL", "SESSION_TEST_POSTGRES_URL"),
+        ("MongoDB", "SESSION_TEST_MONGO_URL"),
+        ("DynamoDB", "SESSION_TEST_DYNAMO_URL"),
+    ] {
+        if env::var_os(variable).is_some_and(|url| !url.is_empty()) {
+            lines.push(format!("shared {kind} tests: the server named by {variable}"));
+        }
     }
     lines
+}
+
+impl Tool {
+    /// Whether it can be had here at all.
+    fn fits(&self) -> bool {
+        self.fetch.is_none_or(Fetch::fits)
+    }
+
+    fn version(&self, program: &OsString) -> String {
+        match (&self.version, self.fetch) {
+            (Version::Argument(argument), _) => command::version(program, argument),
+            (Version::Fetched, Some(fetch)) if fetch.find().as_ref() == Some(program) => {
+                fetch.title.to_owned()
+            }
+            (Version::Fetched, _) => format!("version unknown: {}", self.programs[0]),
+        }
+    }
 }
 
 fn report(scope: Scope, find: Lookup<'_>) {
     for tool in needed(scope) {
         let found = find(tool).map_or("missing".into(), |it| it.to_string_lossy().into_owned());
-        println!("  {:<32} {} ({})", found, tool.programs.join(" or "), tool.purpose);
+        println!("  {:<30} {}: {found}", tool.programs.join(" or "), tool.purpose);
     }
 }
 
@@ -129,8 +226,14 @@ fn missing(scope: Scope, find: Lookup<'_>) -> Vec<&'static Tool> {
     needed(scope).filter(|tool| find(tool).is_none()).collect()
 }
 
+/// What is to be installed, each package once.
 fn packages(missing: &[&'static Tool]) -> Vec<&'static str> {
-    missing.iter().flat_map(|tool| tool.packages).copied().collect()
+    let clients = missing.iter().filter_map(|tool| tool.fetch).flat_map(Fetch::missing_packages);
+    let own = missing.iter().flat_map(|tool| tool.packages);
+    let mut packages: Vec<&str> = own.chain(clients).copied().collect();
+    let mut seen = BTreeSet::new();
+    packages.retain(|package| seen.insert(*package));
+    packages
 }
 
 fn instructions(missing: &[&'static Tool]) -> String {
@@ -142,7 +245,13 @@ fn instructions(missing: &[&'static Tool]) -> String {
         }
     }
     let homebrew: Vec<&str> = missing.iter().map(|tool| tool.homebrew).collect();
-    lines.push(format!("Debian, Ubuntu: sudo apt-get install {}", packages(missing).join(" ")));
+    let packages = packages(missing);
+    if !packages.is_empty() {
+        lines.push(format!("Debian, Ubuntu: sudo apt-get install {}", packages.join(" ")));
+    }
+    for fetch in missing.iter().filter_map(|tool| tool.fetch).filter(|fetch| fetch.fits()) {
+        lines.push(format!("{}: `cargo xtask test` fetches it", fetch.title));
+    }
     lines.push(format!("macOS: brew install {}", homebrew.join(" ")));
     lines.push(
         "Without servers (Windows, or nothing to install): cargo xtask test --memory-only. \
@@ -180,7 +289,19 @@ fn is_root() -> Result<bool, String> {
 
 fn find(tool: &Tool) -> Option<OsString> {
     let named = tool.variable.and_then(env::var_os).filter(|path| !path.is_empty());
-    named.or_else(|| tool.programs.iter().find_map(|program| find_program(program)))
+    named
+        .or_else(|| tool.programs.iter().find_map(|program| find_program(program)))
+        .or_else(|| tool.programs.iter().find_map(|program| find_in(tool.folders?, program)))
+        .or_else(|| tool.fetch?.find())
+}
+
+/// The program in any version's folder; which one the tests take is theirs to say.
+fn find_in((folder, inside): (&str, &str), program: &str) -> Option<OsString> {
+    let versions = std::fs::read_dir(folder).ok()?.flatten();
+    versions
+        .map(|version| version.path().join(inside).join(program))
+        .find(|candidate| candidate.is_file())
+        .map(Into::into)
 }
 
 fn find_program(program: &str) -> Option<OsString> {
@@ -207,17 +328,37 @@ mod tests {
         let missing = missing(Scope::Everything, &|tool| {
             (tool.programs[0] == "cc").then(|| OsString::from("/usr/bin/cc"))
         });
-        assert_eq!(packages(&missing), ["redis-server", "openssl"]);
+        // What fetches comes last, where it is missing too.
+        let packages = packages(&missing);
+        assert_eq!(packages[..2], ["redis-server", "postgresql"]);
+        assert_eq!(packages[2..7], MONGO_AND_JAVA);
         let text = instructions(&missing);
         for part in [
-            "sudo apt-get install redis-server openssl",
-            "brew install redis openssl",
+            "sudo apt-get install redis-server postgresql",
+            "brew install redis postgresql",
             "SESSION_TEST_REDIS_SERVER=/path/to/redis-server",
+            "DynamoDB Local 1.11.478: `cargo xtask test` fetches it",
             "SESSION_TEST_REDIS_URL=",
             "--memory-only",
         ] {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }
+    }
+
+    const MONGO_AND_JAVA: [&str; 5] =
+        ["libcurl4", "libssl3", "liblzma5", "default-jre-headless", "openssl"];
+
+    #[test]
+    fn a_program_is_found_in_the_folder_of_its_version() {
+        let folder = env::temp_dir().join(format!("xtask-tools-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("15/bin")).unwrap();
+        std::fs::write(folder.join("15/bin/server"), "").unwrap();
+        let path = folder.to_str().unwrap();
+        let found = find_in((path, "bin"), "server").unwrap();
+        assert_eq!(found, folder.join("15/bin/server"));
+        assert_eq!(find_in((path, "bin"), "other"), None);
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(find_in((path, "bin"), "server"), None);
     }
 
     #[test]

@@ -9,6 +9,9 @@
 //! ```
 //!
 //! What only this kind can do (a command, certificates) goes into an `impl Server<Redis>` in the same file.
+//!
+//! Its program is a row in `xtask/src/tools.rs`. One that is fetched is found in `~cache/<folder>`, where the
+//! folder is the one that `xtask/src/fetch.rs` gives it.
 
 use std::fmt;
 use std::io;
