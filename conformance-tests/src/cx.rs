@@ -30,13 +30,21 @@ pub(crate) struct Cx {
     space: Space,
     store: Arc<dyn SessionStore>,
     other: Arc<dyn SessionStore>,
-    opened: AtomicU32,
+    opened: Arc<AtomicU32>,
     clock: ManualClock,
     rng: Mutex<Rng>,
     effort: u32,
     transcript: Arc<Transcript>,
     secrets: Arc<Secrets>,
     round_trips: Arc<Mutex<Vec<(&'static str, u64)>>>,
+    used: Used,
+}
+
+/// Whether the namespace was used before the rule began.
+enum Used {
+    No,
+    /// It was: records are not counted, and the names of subjects end in this.
+    Before(String),
 }
 
 /// A handle whose way to the backend can be disturbed.
@@ -70,14 +78,36 @@ impl Cx {
             space,
             store,
             other,
-            opened: AtomicU32::new(2),
+            opened: Arc::new(AtomicU32::new(2)),
             clock,
             rng: Mutex::new(Rng::new(seed)),
             effort,
             transcript,
             secrets,
             round_trips,
+            used: Used::No,
         })
+    }
+
+    /// The same namespace with `store` as the first handle, for a rule that is run once more where others
+    /// have been at work.
+    pub(crate) fn again_on(&self, store: &Arc<dyn SessionStore>) -> Self {
+        let mut rng = self.rng();
+        Self {
+            fixture: Arc::clone(&self.fixture),
+            profile: self.profile,
+            space: self.space.clone(),
+            store: Arc::clone(store),
+            other: Arc::clone(&self.other),
+            opened: Arc::clone(&self.opened),
+            clock: self.clock.clone(),
+            effort: self.effort,
+            transcript: Arc::clone(&self.transcript),
+            secrets: Arc::clone(&self.secrets),
+            round_trips: Arc::clone(&self.round_trips),
+            used: Used::Before(format!(" {:016x}", rng.next())),
+            rng: Mutex::new(rng),
+        }
     }
 
     /// The first handle.
@@ -101,8 +131,14 @@ impl Cx {
 
     /// A handle on another namespace.
     pub(crate) async fn open_in(&self, space: &Space) -> Checked<Arc<dyn SessionStore>> {
-        let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.next_number();
         Ok(self.transcript.record(self.fixture.open(space).await?, number))
+    }
+
+    /// One more handle, with a single connection.
+    pub(crate) async fn open_narrow(&self) -> Checked<Arc<dyn SessionStore>> {
+        let number = self.next_number();
+        Ok(self.transcript.record(self.fixture.open_narrow(&self.space).await?, number))
     }
 
     /// One more handle, which reaches the backend through a proxy of its own and has done so once.
@@ -110,6 +146,18 @@ impl Cx {
     pub(crate) async fn line(&self) -> Checked<Line> {
         let proxy = Proxy::new();
         let store = self.open_through(&proxy).await?;
+        self.line_of(store, proxy).await
+    }
+
+    /// The same with a single connection.
+    pub(crate) async fn narrow_line(&self) -> Checked<Line> {
+        let proxy = Proxy::new();
+        let number = self.next_number();
+        let store = self.fixture.open_narrow(&self.space.through(&proxy)).await?;
+        self.line_of(self.transcript.record(store, number), proxy).await
+    }
+
+    async fn line_of(&self, store: Arc<dyn SessionStore>, proxy: Arc<Proxy>) -> Checked<Line> {
         if !proxy.is_used().await {
             return Err(Stop::not_applicable(
                 "there is no network to disturb: the fixture asks for no address",
@@ -124,9 +172,13 @@ impl Cx {
         &self,
         proxy: &Arc<Proxy>,
     ) -> Result<Arc<dyn SessionStore>, BoxError> {
-        let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.next_number();
         let store = self.fixture.open(&self.space.through(proxy)).await?;
         Ok(self.transcript.record(store, number))
+    }
+
+    fn next_number(&self) -> u32 {
+        self.opened.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Notes for the result how many round trips an operation takes.
@@ -153,7 +205,6 @@ impl Cx {
         &self.profile
     }
 
-    /// The time of the rule: begins at the machine's time, and moves when it is told to.
     /// The clock of the rule: starts at the machine's time and moves when it is told to.
     pub(crate) const fn clock(&self) -> &ManualClock {
         &self.clock
@@ -199,9 +250,11 @@ impl Cx {
         SecretHash::from_bytes(self.rng().bytes())
     }
 
-    #[allow(clippy::unused_self, reason = "stands beside the other makers of test data")]
     pub(crate) fn subject(&self, name: &str) -> Checked<Subject> {
-        subject_in("", name)
+        match &self.used {
+            Used::No => subject_in("", name),
+            Used::Before(ending) => subject_in("", &format!("{name}{ending}")),
+        }
     }
 
     /// A new id to name something with that must not meet anything of another run.
@@ -265,6 +318,9 @@ impl Cx {
 
     /// So many records are physically there, where the fixture can tell.
     pub(crate) async fn expect_rows(&self, expected: u64) -> Checked {
+        if let Used::Before(_) = self.used {
+            return Ok(());
+        }
         if let Some(rows) = self.fixture.physical_rows(&self.space).await? {
             ensure_eq!(rows, expected, "records that are physically present");
         }

@@ -29,6 +29,15 @@ pub trait Fixture: Send + Sync + Sized + 'static {
     /// Called several times with the same space; the handles must see each other's writes.
     fn open(&self, space: &Space) -> impl Future<Output = Result<Self::Store>> + Send;
 
+    /// Opens a store as [`open`](Self::open) does, but with a single connection to the backend, or the
+    /// smallest pool that there can be. On it a call that keeps its connection, or spoils it, is missed by all
+    /// that follow.
+    ///
+    /// One line where a pool has a size. Leave it out where there is nothing to make smaller.
+    fn open_narrow(&self, space: &Space) -> impl Future<Output = Result<Self::Store>> + Send {
+        self.open(space)
+    }
+
     /// Product and version of the backend that is really in use, for the report.
     fn backend(&self) -> String {
         let place = if Self::PROFILE.is_volatile() { "this process" } else { "an unnamed backend" };
@@ -83,6 +92,7 @@ pub struct KnownFailure {
 #[async_trait]
 pub(crate) trait AnyFixture: Send + Sync {
     async fn open(&self, space: &Space) -> Result<Arc<dyn SessionStore>>;
+    async fn open_narrow(&self, space: &Space) -> Result<Arc<dyn SessionStore>>;
     async fn physical_rows(&self, space: &Space) -> Result<Option<u64>>;
     async fn corrupt(&self, space: &Space, id: &SessionId) -> Result<Option<()>>;
     async fn stored(&self, space: &Space) -> Result<Option<Vec<Vec<u8>>>>;
@@ -93,6 +103,10 @@ pub(crate) trait AnyFixture: Send + Sync {
 impl<F: Fixture> AnyFixture for F {
     async fn open(&self, space: &Space) -> Result<Arc<dyn SessionStore>> {
         Ok(Arc::new(Fixture::open(self, space).await?))
+    }
+
+    async fn open_narrow(&self, space: &Space) -> Result<Arc<dyn SessionStore>> {
+        Ok(Arc::new(Fixture::open_narrow(self, space).await?))
     }
 
     async fn physical_rows(&self, space: &Space) -> Result<Option<u64>> {

@@ -9,6 +9,10 @@ use session_core::{
 
 use crate::rng::Rng;
 
+/// More bytes than any backend takes in one record, and little more than nothing to who looks at the last three
+/// bytes of the length alone.
+pub(crate) const BEYOND_BACKENDS: usize = (1 << 24) + 1;
+
 /// Builds a new record: everything random that is random in earnest, an hour of idle and a day of absolute
 /// life, no optional field, and a short payload, unless said otherwise.
 #[derive(Debug, Clone)]

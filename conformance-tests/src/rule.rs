@@ -166,6 +166,7 @@ macro_rules! __rule_table {
             concurrency {
                 histories_are_linearizable = "L01",
                 dropped_calls_leave_order = "L02",
+                dropped_calls_keep_no_connection = "L03",
             }
             subject_index {
                 exactly_the_live_sessions_are_listed = "S01",
@@ -242,6 +243,8 @@ macro_rules! __rule_table {
                 dropped_calls_mix_up_no_replies = "F06",
                 no_error_shows_a_secret = "F07",
                 held_round_trips_leave_an_order = "F08",
+                waiting_for_a_connection_ends_in_time = "F09",
+                late_replies_reach_nobody = "F10",
             }
             secrecy {
                 what_is_stored_opens_nothing = "Y01",

@@ -90,7 +90,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// The same for the calls that walk over many records, `delete_all` and `count`. Default one minute.
+    /// The same for the calls that walk over many records, `delete_all` and `count`; each of their requests ends
+    /// within `deadline` all the same. Default one minute.
     #[must_use]
     pub fn walk_deadline(mut self, deadline: Duration) -> Self {
         self.walk_deadline = deadline;

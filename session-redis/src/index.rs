@@ -50,10 +50,9 @@ impl SubjectIndex for RedisStore {
         except: Option<&SessionId>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let limits =
-            Limits { deadline: Instant::now() + self.inner.walk_deadline, ..self.limits(true) };
+        let walk = Instant::now() + self.inner.walk_deadline;
         let mut deleted = 0;
-        match self.delete_walk(subject, except, now, limits, &mut deleted).await {
+        match self.delete_walk(subject, except, now, walk, &mut deleted).await {
             Ok(()) => Ok(deleted),
             Err(error) => Err(error.partial(deleted)),
         }
@@ -77,12 +76,13 @@ impl RedisStore {
         subject: &Subject,
         except: Option<&SessionId>,
         now: Timestamp,
-        limits: Limits,
+        walk: Instant,
         deleted: &mut u64,
     ) -> Result<(), StoreError> {
         // From the very beginning: to a server whose clock is behind, more of them are live.
         let mut position = IndexPosition { deadline: Timestamp::MIN, id: None };
         loop {
+            let limits = self.limits_within(walk);
             let entries = self.index_page(subject, position, CHUNK, limits).await?;
             let Some(last) = entries.last().copied() else { break };
             let ids: Vec<SessionId> = entries
@@ -90,7 +90,7 @@ impl RedisStore {
                 .filter_map(|entry| entry.id)
                 .filter(|id| Some(id) != except)
                 .collect();
-            let removed = self.delete_each(subject, &ids, now, limits).await?;
+            let removed = self.delete_each(subject, &ids, now, self.limits_within(walk)).await?;
             *deleted += removed.iter().map(|(_, removed)| u64::from(removed.live)).sum::<u64>();
             // The last entry marks our place.
             let settled: Vec<SessionId> = removed
@@ -98,13 +98,13 @@ impl RedisStore {
                 .filter(|(id, removed)| removed.settled_entry.is_some() && Some(*id) != last.id)
                 .map(|(id, _)| id)
                 .collect();
-            self.forget(subject, &settled, limits).await;
+            self.forget(subject, &settled, self.limits_within(walk)).await;
             if entries.len() < CHUNK {
                 break;
             }
             position = last;
         }
-        self.settle(limits, subject.as_bytes()).await
+        self.settle(self.limits_within(walk), subject.as_bytes()).await
     }
 
     async fn delete_each(

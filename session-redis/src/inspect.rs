@@ -57,12 +57,12 @@ impl Inspect for RedisStore {
     }
 
     async fn count(&self, now: Timestamp) -> Result<Count, StoreError> {
-        let limits =
-            Limits { deadline: Instant::now() + self.inner.walk_deadline, ..self.limits(true) };
+        let walk = Instant::now() + self.inner.walk_deadline;
         let mut live = 0;
         let mut at = Some(0);
         while let Some(from) = at {
-            let (next, ids) = self.scan_piece(from, PIECE, limits).await?;
+            let (next, ids) = self.scan_piece(from, PIECE, self.limits_within(walk)).await?;
+            let limits = self.limits_within(walk);
             let firsts = self.first_bytes(&ids, layout::TIMES_LEN, limits).await?;
             live += firsts.iter().map(|first| u64::from(layout::is_live(first, now))).sum::<u64>();
             at = next;

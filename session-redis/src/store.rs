@@ -101,6 +101,12 @@ impl RedisStore {
         }
     }
 
+    /// Limits of one piece of a walk that ends at `walk`: none may wait for as long as the walk itself.
+    pub(crate) fn limits_within(&self, walk: Instant) -> Limits {
+        let limits = self.limits(true);
+        Limits { deadline: limits.deadline.min(walk), ..limits }
+    }
+
     /// Sends one command that reads.
     pub(crate) async fn read(
         &self,

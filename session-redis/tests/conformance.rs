@@ -4,6 +4,7 @@ mod raw;
 
 use conformance_tests::servers::RedisEndpoint;
 use conformance_tests::{Endpoint, Fixture, Profile, Result, Space, Suite};
+use deadpool_redis::{Manager, Pool, Runtime};
 use session_core::SessionId;
 use session_redis::RedisStore;
 
@@ -23,6 +24,12 @@ impl Fixture for Redis {
     async fn open(&self, space: &Space) -> Result<RedisStore> {
         let url = space.route_url(&self.0).await?;
         Ok(RedisStore::builder().prefix(space.name()).connect(&url).await?)
+    }
+
+    async fn open_narrow(&self, space: &Space) -> Result<RedisStore> {
+        let manager = Manager::new(space.route_url(&self.0).await?)?;
+        let pool = Pool::builder(manager).max_size(1).runtime(Runtime::Tokio1).build()?;
+        Ok(RedisStore::builder().prefix(space.name()).from_pool(pool)?)
     }
 
     fn backend(&self) -> String {

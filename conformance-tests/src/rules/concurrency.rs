@@ -9,6 +9,7 @@ use session_core::{
     UpdateOutcome,
 };
 
+pub(crate) use super::dropped::dropped_calls_keep_no_connection;
 use super::subject_index::lists;
 use crate::cx::{Cx, index_of, list_all, same};
 use crate::fresh::{Fresh, random_id};

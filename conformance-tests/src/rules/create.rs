@@ -8,6 +8,7 @@ use session_core::{
 };
 
 use crate::cx::Cx;
+use crate::fresh::BEYOND_BACKENDS;
 use crate::race::race;
 use crate::verdict::{Checked, ensure, ensure_eq, ensure_error};
 
@@ -139,11 +140,14 @@ pub(crate) async fn payload_limit_is_exact(cx: &Cx) -> Checked {
 
     payload.push(0xff);
     let alice = cx.subject("alice")?;
-    let too_large = cx.fresh().subject(&alice).payload(payload).record();
-    for handle in cx.both() {
-        let answer = handle.create(&too_large, cx.now()).await;
-        ensure_error!(answer, StoreErrorKind::TooLarge, "creating with one byte too many");
+    for payload in [payload, vec![0; BEYOND_BACKENDS]] {
+        let length = payload.len();
+        let too_large = cx.fresh().subject(&alice).payload(payload).record();
+        for handle in cx.both() {
+            let answer = handle.create(&too_large, cx.now()).await;
+            ensure_error!(answer, StoreErrorKind::TooLarge, "creating with {length} bytes");
+        }
+        cx.expect_none(too_large.id()).await?;
     }
-    cx.expect_none(too_large.id()).await?;
     cx.expect_rows(1).await
 }

@@ -6,27 +6,27 @@
 //! that stays.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, join, join_all, select, try_join_all};
-use session_core::{Record, SessionStore, StoreError, StoreErrorKind};
+use futures_util::future::try_join_all;
+use session_core::{StoreError, StoreErrorKind};
 use tokio::time::{Instant, sleep, timeout};
 
+pub(crate) use super::dropped::dropped_calls_mix_up_no_replies;
 use super::errors::everything_about;
 pub(crate) use super::held::held_round_trips_leave_an_order;
-use crate::cx::{Cx, Line, same};
+pub(crate) use super::waiting::{late_replies_reach_nobody, waiting_for_a_connection_ends_in_time};
+use crate::cx::{Cx, Line};
 use crate::net::{Answer, Call, Claim, Fault, Proxy, Span, Verb};
-use crate::race::poll_at_most;
 use crate::search::Search;
 use crate::verdict::{Checked, Stop, chain, ensure};
 
 /// The round trip of a call at which a fault strikes last. Calls with more are not looked at any further.
-const MOST_TRIPS: u64 = 4;
+pub(super) const MOST_TRIPS: u64 = 4;
 /// Calls that are under way at the same time, each with connections of its own.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 /// After this time with a network in order again, calls succeed.
-const RECOVERY: Duration = Duration::from_secs(5);
+pub(super) const RECOVERY: Duration = Duration::from_secs(5);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -100,25 +100,31 @@ async fn recovers(cx: &Cx, fault: Fault) -> Checked {
     }
     line.proxy.heal().await?;
     let end = Instant::now() + RECOVERY;
-    for verb in [Verb::Load, Verb::Create, Verb::Update] {
-        loop {
-            let call = prepare(cx, verb).await?;
-            let answer = tokio::time::timeout_at(end, call.make(&line.store)).await;
-            let trouble = match answer {
-                Ok(Ok(answer)) if call.claim(&answer) != Claim::Wrong => break,
-                Ok(Ok(answer)) => format!("{answer:?}"),
-                Ok(Err(error)) => chain(&error),
-                Err(_) => "no answer".to_owned(),
-            };
-            ensure!(
-                Instant::now() < end,
-                "{} does not succeed {RECOVERY:?} after {fault:?} was over: {trouble}",
-                verb.name()
-            );
-            sleep(PAUSE).await;
-        }
+    for verb in Verb::of(&*line.store) {
+        let back = succeeds(cx, &line, verb, end).await;
+        back.map_err(|stop| stop.about(&format!("after {fault:?}")))?;
     }
     Ok(())
+}
+
+/// Calls until one succeeds, as it must by `end`.
+pub(super) async fn succeeds(cx: &Cx, line: &Line, verb: Verb, end: Instant) -> Checked {
+    loop {
+        let call = prepare(cx, verb).await?;
+        let answer = tokio::time::timeout_at(end, call.make(&line.store)).await;
+        let trouble = match answer {
+            Ok(Ok(answer)) if call.claim(&answer) != Claim::Wrong => return Ok(()),
+            Ok(Ok(answer)) => format!("{answer:?}"),
+            Ok(Err(error)) => chain(&error),
+            Err(_) => "no answer".to_owned(),
+        };
+        ensure!(
+            Instant::now() < end,
+            "{} does not succeed {RECOVERY:?} after the fault was over: {trouble}",
+            verb.name()
+        );
+        sleep(PAUSE).await;
+    }
 }
 
 pub(crate) async fn create_is_sent_once(cx: &Cx) -> Checked {
@@ -169,7 +175,7 @@ async fn verbs(cx: &Cx) -> Checked<Vec<Verb>> {
     Ok(Verb::of(&*line.store))
 }
 
-async fn prepare(cx: &Cx, verb: Verb) -> Checked<Call> {
+pub(super) async fn prepare(cx: &Cx, verb: Verb) -> Checked<Call> {
     let canary = format!("canary-{:016x}", cx.rng().next());
     Call::prepare(cx, verb, &canary).await
 }
@@ -206,7 +212,7 @@ async fn sweep(cx: &Cx, trouble: (Fault, Span), verb: Verb) -> Checked<Vec<Incid
 }
 
 /// A call that something happened to.
-struct Incident {
+pub(super) struct Incident {
     call: Call,
     fault: Fault,
     span: Span,
@@ -222,7 +228,7 @@ struct Incident {
 }
 
 impl Incident {
-    async fn of(
+    pub(super) async fn of(
         cx: &Cx,
         line: &Line,
         call: Call,
@@ -258,7 +264,7 @@ impl Incident {
     }
 
     /// An error, or an answer that the client can know and that is right.
-    fn is_answered_with_the_truth(&self) -> Checked {
+    pub(super) fn is_answered_with_the_truth(&self) -> Checked {
         let Ok(answer) = self.in_time()? else { return Ok(()) };
         ensure!(self.may_have_a_reply(), "{self}: answered {answer:?}, although no reply arrived");
         let right = match self.call.claim(answer) {
@@ -342,127 +348,4 @@ impl Secrets {
         ensure!(!password, "an error shows a password");
         Ok(())
     }
-}
-
-/// More polls than any call needs, and than are tried of one that looks at everybody's sessions.
-const MOST_POLLS: u32 = 1_000;
-const MOST_POLLS_OF_A_WALK: u32 = 8;
-/// Calls at the same time on one handle, in a run and of one round.
-const CROWDS: usize = 20;
-const CROWD: usize = 32;
-
-pub(crate) async fn dropped_calls_mix_up_no_replies(cx: &Cx) -> Checked {
-    let line = cx.line().await?;
-    let owners: Vec<_> =
-        (0..CROWD).map(|n| cx.fresh().payload(format!("of owner {n}")).record()).collect();
-    cx.create_all(&owners).await?;
-    for verb in Verb::of(&*line.store) {
-        let dropped = async {
-            dropped_at_each_poll(cx, &line, verb, &owners[..2]).await?;
-            for fault in [Fault::HoldRequest, Fault::HoldReply] {
-                dropped_while_held(cx, &line, verb, fault, &owners[..2]).await?;
-            }
-            Ok(())
-        };
-        dropped.await.map_err(|stop: Stop| stop.about(verb.name()))?;
-    }
-    for _ in 0..cx.rounds(CROWDS) {
-        dropped_in_a_crowd(cx, &line, &owners).await?;
-    }
-    // Whatever was dropped, the same handle goes on as if nothing had been.
-    for verb in Verb::of(&*line.store) {
-        let call = prepare(cx, verb).await?;
-        let answer = call.make(&line.store).await?;
-        let applied = call.is_applied(cx).await?;
-        let right = call.claim(&answer) != Claim::Wrong && applied == verb.writes();
-        ensure!(right, "{} after dropped calls answers {answer:?}", verb.name());
-    }
-    Ok(())
-}
-
-async fn dropped_at_each_poll(cx: &Cx, line: &Line, verb: Verb, owners: &[Record]) -> Checked {
-    let most = if verb.walks() { MOST_POLLS_OF_A_WALK } else { MOST_POLLS };
-    for polls in 0..most {
-        let call = prepare(cx, verb).await?;
-        let ended = poll_at_most(call.make(&line.store), polls).await;
-        each_gets_its_own(cx, &line.store, owners).await?;
-        is_whole(cx, &call).await?;
-        if let Some(answer) = ended {
-            answer?;
-            return Ok(());
-        }
-    }
-    ensure!(verb.walks(), "not ready after {most} polls");
-    Ok(())
-}
-
-/// Drops the call while its request or its reply is on the way, then lets it go while others ask.
-async fn dropped_while_held(
-    cx: &Cx,
-    line: &Line,
-    verb: Verb,
-    fault: Fault,
-    owners: &[Record],
-) -> Checked {
-    let last = if verb.walks() { 1 } else { MOST_TRIPS };
-    for trip in 1..=last {
-        let call = prepare(cx, verb).await?;
-        line.proxy.strike(fault, trip, Span::Once).await?;
-        let held = {
-            let make = Box::pin(call.make(&line.store));
-            match select(make, Box::pin(line.proxy.held())).await {
-                Either::Left((answer, _)) => {
-                    answer?;
-                    false
-                }
-                Either::Right(((), _)) => true,
-            }
-        };
-        let released = async {
-            for _ in 0..20 {
-                tokio::task::yield_now().await;
-            }
-            line.proxy.heal().await
-        };
-        let (asked, healed) = join(each_gets_its_own(cx, &line.store, owners), released).await;
-        asked?;
-        healed?;
-        is_whole(cx, &call).await?;
-        if !held {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Many ask for their own at the same time, and some of them go away.
-async fn dropped_in_a_crowd(cx: &Cx, line: &Line, owners: &[Record]) -> Checked {
-    let now = cx.now();
-    let mut rng = cx.rng();
-    let asking = owners.iter().map(|owner| {
-        let polls = if rng.one_in(3) { rng.below(4) } else { MOST_POLLS as usize };
-        let polls = u32::try_from(polls).unwrap_or(MOST_POLLS);
-        poll_at_most(line.store.load(owner.id(), now), polls)
-    });
-    for (owner, answer) in owners.iter().zip(join_all(asking).await) {
-        let Some(answer) = answer else { continue };
-        let seen = answer?.ok_or_else(|| Stop::failed("a session is missed in a crowd"))?;
-        same(&seen, owner, "what one of many was answered")?;
-    }
-    Ok(())
-}
-
-async fn each_gets_its_own(cx: &Cx, store: &Arc<dyn SessionStore>, owners: &[Record]) -> Checked {
-    for owner in owners {
-        let seen = store.load(owner.id(), cx.now()).await?;
-        let seen = seen.ok_or_else(|| Stop::failed("a session is missed after a dropped call"))?;
-        same(&seen, owner, "what is loaded after a dropped call")?;
-    }
-    Ok(())
-}
-
-/// The call was applied wholly or not at all. It may still be on the way, so one handle looks once.
-async fn is_whole(cx: &Cx, call: &Call) -> Checked {
-    let seen = cx.other().load(&call.id, call.now).await?;
-    call.judge(seen.as_ref()).map(drop)
 }

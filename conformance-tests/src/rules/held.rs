@@ -1,27 +1,37 @@
 //! The hold sweep: two calls about one session, where the second happens between two round trips of the first.
+//!
+//! All pairs are tried, those that look at everybody's sessions included. There is one session at a time, so
+//! what these have to see is known exactly.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, join, select};
-use session_core::{CreateOutcome, Record, TouchOutcome, UpdateOutcome};
+use session_core::{Count, CreateOutcome, Record, SessionStore, TouchOutcome, UpdateOutcome};
 use tokio::time::timeout;
 
 use super::subject_index::lists;
-use crate::cx::{Cx, Line};
+use crate::cx::{Cx, Line, scan_all};
 use crate::fresh::differences;
 use crate::net::{Answer, Call, Fault, Span, Verb};
-use crate::verdict::{Checked, Stop, ensure};
+use crate::verdict::{Checked, ensure};
 
 /// More round trips than a call about one session needs.
 const MOST_TRIPS: u64 = 16;
+
+/// The round trips of a walk at which it is held: of the first pieces, which are like all others.
+const MOST_TRIPS_OF_A_WALK: u64 = 3;
+
+/// Entries of a page: more than there are sessions.
+const PAGE: u16 = 1_000;
 
 /// After this time the second call is taken to wait for the first, which then goes on.
 const BLOCKED: Duration = Duration::from_millis(300);
 
 pub(crate) async fn held_round_trips_leave_an_order(cx: &Cx) -> Checked {
     let line = cx.line().await?;
-    let verbs: Vec<_> = Verb::of(&*line.store).into_iter().filter(|verb| !verb.walks()).collect();
+    let verbs = Verb::of(&*line.store);
     for first in &verbs {
         for second in &verbs {
             let swept = sweep(cx, &line, *first, *second).await;
@@ -30,7 +40,7 @@ pub(crate) async fn held_round_trips_leave_an_order(cx: &Cx) -> Checked {
         }
     }
     // Counted last, when everything that is asked for only once has been.
-    for verb in verbs {
+    for verb in verbs.into_iter().filter(|verb| !verb.walks()) {
         let call = Call::prepare(cx, verb, "counted").await?;
         let before = line.proxy.trips();
         call.make(&line.store).await?;
@@ -41,7 +51,8 @@ pub(crate) async fn held_round_trips_leave_an_order(cx: &Cx) -> Checked {
 
 /// Holds the first call at each of its round trips.
 async fn sweep(cx: &Cx, line: &Line, first: Verb, second: Verb) -> Checked {
-    for trip in 1..=MOST_TRIPS {
+    let last = if first.walks() { MOST_TRIPS_OF_A_WALK } else { MOST_TRIPS };
+    for trip in 1..=last {
         let pair = Pair::new(cx, first, second).await?;
         line.proxy.strike(Fault::HoldRequest, trip, Span::Once).await?;
         let was_held = pair
@@ -52,7 +63,8 @@ async fn sweep(cx: &Cx, line: &Line, first: Verb, second: Verb) -> Checked {
             return Ok(());
         }
     }
-    Err(Stop::failed(format!("more than {MOST_TRIPS} round trips")))
+    ensure!(first.walks(), "more than {MOST_TRIPS} round trips");
+    Ok(())
 }
 
 /// Two calls about one session.
@@ -97,17 +109,18 @@ impl Pair {
 
     /// Lets the second call happen while the first is held. `false` if the first ended without being held.
     async fn meet(&self, cx: &Cx, line: &Line) -> Checked<bool> {
-        let making = pin!(self.first.make(&line.store));
+        let making = pin!(make(&self.first, &line.store));
         let held = pin!(line.proxy.held());
         let making = match select(making, held).await {
             Either::Left((answer, _)) => {
                 answer?;
                 line.proxy.heal().await?;
+                cx.other().delete(&self.first.id, cx.now()).await?;
                 return Ok(false);
             }
             Either::Right(((), making)) => making,
         };
-        let mut second = pin!(self.second.make(cx.other()));
+        let mut second = pin!(make(&self.second, cx.other()));
         let early = timeout(BLOCKED, &mut second).await.ok();
         line.proxy.heal().await?;
         let (first, second) = if let Some(second) = early {
@@ -117,6 +130,7 @@ impl Pair {
             (first?, second?)
         };
         self.has_an_order(cx, &first, &second).await?;
+        cx.other().delete(&self.first.id, cx.now()).await?;
         Ok(true)
     }
 
@@ -147,6 +161,14 @@ impl Pair {
     }
 }
 
+/// Makes the call; a scan with all its pages.
+async fn make(call: &Call, store: &Arc<dyn SessionStore>) -> Checked<Answer> {
+    match call.verb {
+        Verb::Scan => Ok(Answer::List(scan_all(store, PAGE, call.now).await?)),
+        _ => Ok(call.make(store).await?),
+    }
+}
+
 /// What the call does to the session when nobody else is there. `false` if the answer is another one.
 fn step(state: &mut Option<Record>, call: &Call, answer: &Answer) -> bool {
     let expected = match call.verb {
@@ -170,14 +192,23 @@ fn step(state: &mut Option<Record>, call: &Call, answer: &Answer) -> bool {
         Verb::Load => {
             return matches!(answer, Answer::Load(seen) if equal(seen.as_ref(), state.as_ref()));
         }
-        Verb::List => {
-            let there = state.as_ref().is_some_and(|record| belongs(record, call));
+        Verb::List | Verb::Scan => {
+            let there = state.as_ref();
+            let there =
+                there.is_some_and(|record| call.verb == Verb::Scan || belongs(record, call));
             return matches!(
                 answer,
                 Answer::List(seen) if seen.iter().any(|summary| summary.id == call.id) == there
             );
         }
-        Verb::Scan | Verb::Count | Verb::Purge => return true,
+        Verb::Count => match answer {
+            Answer::Count(Count::Exact(_)) => {
+                Answer::Count(Count::Exact(u64::from(state.is_some())))
+            }
+            _ => return matches!(answer, Answer::Count(_)),
+        },
+        // What is live is not over.
+        Verb::Purge => Answer::Purge(0),
     };
     *answer == expected
 }

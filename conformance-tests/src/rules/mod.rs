@@ -6,6 +6,7 @@
 pub(crate) mod concurrency;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod dropped;
 pub(crate) mod errors;
 pub(crate) mod expiry;
 pub(crate) mod faults;
@@ -21,3 +22,4 @@ pub(crate) mod subject_index;
 pub(crate) mod touch;
 pub(crate) mod update;
 pub(crate) mod users;
+pub(crate) mod waiting;

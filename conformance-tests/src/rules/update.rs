@@ -9,6 +9,7 @@ use session_core::{
 };
 
 use crate::cx::{Cx, at_most};
+use crate::fresh::BEYOND_BACKENDS;
 use crate::race::race;
 use crate::verdict::{Checked, Stop, ensure, ensure_eq, ensure_error};
 
@@ -135,13 +136,16 @@ pub(crate) async fn payload_limit_is_exact(cx: &Cx) -> Checked {
     let largest = applied(cx, record.change(cx.revision()).payload(payload.clone())).await?;
     cx.expect(&largest).await?;
     payload.push(0);
-    for current in [&largest, &stored(cx).await?] {
-        let change = current.change(cx.revision()).payload(payload.clone());
-        for handle in cx.both() {
-            let answer = handle.update(&change, cx.now()).await;
-            ensure_error!(answer, StoreErrorKind::TooLarge, "updating with one byte too many");
+    for payload in [payload, vec![0; BEYOND_BACKENDS]] {
+        let length = payload.len();
+        for current in [&largest, &stored(cx).await?] {
+            let change = current.change(cx.revision()).payload(payload.clone());
+            for handle in cx.both() {
+                let answer = handle.update(&change, cx.now()).await;
+                ensure_error!(answer, StoreErrorKind::TooLarge, "updating with {length} bytes");
+            }
+            cx.expect(current).await?;
         }
-        cx.expect(current).await?;
     }
     Ok(())
 }

@@ -66,6 +66,10 @@ impl Fixture for Backend {
         Ok(TestStore::new(data, space.name(), self.defect))
     }
 
+    async fn open_narrow(&self, space: &Space) -> conformance_tests::Result<TestStore> {
+        Ok(self.open(space).await?.narrow())
+    }
+
     async fn physical_rows(&self, space: &Space) -> conformance_tests::Result<Option<u64>> {
         let data = self.data.lock().unwrap();
         let rows = data.rows_from(space.name()).take_while(|((name, _), _)| name == space.name());

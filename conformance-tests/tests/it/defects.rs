@@ -24,6 +24,8 @@ defects! {
     CreateInTwoSteps,
     /// `create` takes payloads of any size.
     CreateHasNoLimit,
+    /// The limit is compared with the last three bytes of the length.
+    LimitIgnoresHighBytes,
     /// The credential tag is not stored.
     ForgetsTag,
     /// Payloads end at the first NUL.
@@ -190,4 +192,8 @@ defects! {
     PurgeChecksThenRemoves,
     /// `purge` counts what another purger has removed.
     PurgeCountsTwice,
+    /// `purge` takes out what it looks at, and puts back what is not over.
+    PurgePutsBack,
+    /// A load that is dropped keeps its place among those that may be under way.
+    DroppedLoadKeepsItsPlace,
 }

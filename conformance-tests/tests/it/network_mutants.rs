@@ -10,6 +10,7 @@ use conformance_tests::{
     Endpoint, Fixture, Profile, Rule, RuleResult, Space, Suite, Verdict, rules,
 };
 use futures_util::{StreamExt, stream};
+use tokio::sync::Semaphore;
 
 use self::client::NetStore;
 use self::server::Desk;
@@ -56,6 +57,14 @@ pub(crate) enum Defect {
     UpdateChecksThenWrites,
     /// `delete_all` spares what was written since it looked.
     DeleteAllSparesWhatChanges,
+    /// `delete_all` removes entries of the index whose records are not there yet.
+    DeleteAllTidiesTheUnborn,
+    /// Who waits for a connection is not given up.
+    WaitsForEver,
+    /// A call that is given up keeps its place in the pool.
+    LateCallKeepsItsPlace,
+    /// A call that is given up leaves its connection to the next one.
+    LateCallLeavesItsConnection,
 }
 
 /// Every defect, and the rule that is made to find it.
@@ -77,6 +86,10 @@ const ALL: &[(Defect, &str)] = &[
     (Defect::CreateChecksThenWrites, "F08"),
     (Defect::UpdateChecksThenWrites, "F08"),
     (Defect::DeleteAllSparesWhatChanges, "F08"),
+    (Defect::DeleteAllTidiesTheUnborn, "F08"),
+    (Defect::WaitsForEver, "F09"),
+    (Defect::LateCallKeepsItsPlace, "F09"),
+    (Defect::LateCallLeavesItsConnection, "F10"),
 ];
 
 /// A backend, a server before it, and the one thing that is wrong with the stores that use them.
@@ -112,9 +125,14 @@ impl Fixture for Net {
             url: space.route_url(&self.server).await?,
             address: space.route(&self.server).await?,
             idle: None.into(),
+            places: Semaphore::new(Semaphore::MAX_PERMITS),
             broken: false.into(),
             defect: self.defect,
         })
+    }
+
+    async fn open_narrow(&self, space: &Space) -> conformance_tests::Result<NetStore> {
+        Ok(NetStore { places: Semaphore::new(1), ..self.open(space).await? })
     }
 }
 

@@ -11,6 +11,9 @@ use session_core::{
     Timestamp, TouchOutcome, UpdateOutcome, async_trait,
 };
 
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
 use crate::backend::{Data, Key, Row};
 use crate::defects::Defect;
 use crate::meddling::{blanked_if_later, merged, with_a_back_door, with_sets};
@@ -21,11 +24,19 @@ pub(crate) struct TestStore {
     pub(crate) defect: Option<Defect>,
     /// What this handle has read, for stores that remember it.
     read: Mutex<HashMap<SessionId, Record>>,
+    /// Loads that may be under way at the same time on a narrow handle.
+    places: Option<Semaphore>,
 }
 
 impl TestStore {
     pub(crate) fn new(data: Arc<Mutex<Data>>, space: &str, defect: Option<Defect>) -> Self {
-        Self { data, space: space.to_owned(), defect, read: Mutex::default() }
+        Self { data, space: space.to_owned(), defect, read: Mutex::default(), places: None }
+    }
+
+    /// The same with a place for one load at a time.
+    pub(crate) fn narrow(mut self) -> Self {
+        self.places = Some(Semaphore::new(1));
+        self
     }
 
     pub(crate) fn has(&self, defect: Defect) -> bool {
@@ -39,6 +50,23 @@ impl TestStore {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// Waits until no other load is under way, where one at a time may be.
+    async fn wait_for_a_place(&self) -> Result<(), StoreError> {
+        let Some(places) = &self.places else { return Ok(()) };
+        let place = timeout(Duration::from_secs(1), places.acquire()).await;
+        let Ok(Ok(place)) = place else {
+            return Err(self.error(StoreErrorKind::Overloaded, b""));
+        };
+        if self.has(Defect::DroppedLoadKeepsItsPlace) {
+            place.forget();
+            tokio::task::yield_now().await;
+            places.add_permits(1);
+        } else {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Data> {
@@ -61,6 +89,14 @@ impl TestStore {
         match self.has(Defect::ErrorsShowThePayload) {
             true => StoreError::new(kind, String::from_utf8_lossy(payload).into_owned()),
             false => StoreError::new(kind, "a call of a test"),
+        }
+    }
+
+    fn is_too_large(&self, record: &Record) -> bool {
+        let length = record.payload().len();
+        match self.has(Defect::LimitIgnoresHighBytes) {
+            true => length & 0xff_ffff > MAX_PAYLOAD_LEN,
+            false => length > MAX_PAYLOAD_LEN,
         }
     }
 
@@ -221,7 +257,7 @@ impl Drop for TestStore {
 #[async_trait]
 impl SessionStore for TestStore {
     async fn create(&self, record: &Record, now: Timestamp) -> Result<CreateOutcome, StoreError> {
-        if record.payload().len() > MAX_PAYLOAD_LEN && !self.has(Defect::CreateHasNoLimit) {
+        if self.is_too_large(record) && !self.has(Defect::CreateHasNoLimit) {
             return Err(self.error(StoreErrorKind::TooLarge, record.payload()));
         }
         let key = self.key(record.id());
@@ -264,6 +300,7 @@ impl SessionStore for TestStore {
     }
 
     async fn load(&self, id: &SessionId, now: Timestamp) -> Result<Option<Record>, StoreError> {
+        self.wait_for_a_place().await?;
         if self.has(Defect::HandlesCache)
             && let Some(record) = self.read.lock().unwrap().get(id)
         {
@@ -307,7 +344,7 @@ impl SessionStore for TestStore {
     async fn update(&self, change: &Change, now: Timestamp) -> Result<UpdateOutcome, StoreError> {
         let key = self.key(change.id());
         let given = change.record();
-        if given.payload().len() > MAX_PAYLOAD_LEN && !self.has(Defect::UpdateHasNoLimit) {
+        if self.is_too_large(given) && !self.has(Defect::UpdateHasNoLimit) {
             return Err(self.error(StoreErrorKind::TooLarge, given.payload()));
         }
         let mut parts = self.stored(given, Timestamp::MIN).into_parts();

@@ -41,6 +41,12 @@ impl TestStore {
         Ok(found)
     }
 
+    fn take_out(&self, limit: usize) -> Vec<(Key, Row)> {
+        let mut data = self.lock();
+        let keys: Vec<_> = self.rows_here(&data).take(limit).map(|(key, _)| key.clone()).collect();
+        keys.into_iter().filter_map(|key| data.rows.remove_entry(&key)).collect()
+    }
+
     fn page(
         &self,
         all: Vec<SessionSummary>,
@@ -199,6 +205,11 @@ impl Purge for TestStore {
             }
         }
         let examined = due.len();
+        if self.has(Defect::PurgePutsBack) {
+            let taken = self.take_out(limit);
+            self.pause(Defect::PurgePutsBack).await;
+            self.lock().rows.extend(taken);
+        }
         self.pause(Defect::PurgeChecksThenRemoves).await;
         self.pause(Defect::PurgeCountsTwice).await;
         let mut data = self.lock();

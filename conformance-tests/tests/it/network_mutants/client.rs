@@ -14,8 +14,8 @@ use session_core::{
     TouchOutcome, UpdateOutcome, async_trait,
 };
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::server::{self, Desk};
 use super::{Defect, LIMIT};
@@ -29,6 +29,8 @@ pub(crate) struct NetStore {
     pub(super) url: String,
     pub(super) address: String,
     pub(super) idle: Mutex<Option<TcpStream>>,
+    /// Connections that there may be.
+    pub(super) places: Semaphore,
     pub(super) broken: AtomicBool,
     pub(super) defect: Option<Defect>,
 }
@@ -39,6 +41,8 @@ enum Failure {
     Unsent,
     /// It may have arrived, or not.
     Lost,
+    /// The same, and the reply may still come.
+    Late,
 }
 
 impl NetStore {
@@ -56,15 +60,32 @@ impl NetStore {
             return Err(Failure::Unsent);
         }
         let number = self.desk.lay(work);
+        let mut end = Instant::now() + LIMIT;
+        let place = self.place().await?;
+        if self.has(Defect::WaitsForEver) {
+            end = Instant::now() + LIMIT;
+        }
         let exchange = self.exchange(number, payload);
         let answered = match self.has(Defect::HangsForEver) {
             true => exchange.await,
-            false => timeout(LIMIT, exchange).await.unwrap_or(Err(Failure::Lost)),
+            false => timeout_at(end, exchange).await.unwrap_or(Err(Failure::Late)),
         };
+        if matches!(answered, Err(Failure::Late)) && self.has(Defect::LateCallKeepsItsPlace) {
+            place.forget();
+        }
         if answered.is_err() {
             self.broken.store(true, Ordering::Relaxed);
         }
         self.desk.take(answered?).ok_or(Failure::Lost)
+    }
+
+    async fn place(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        let place = self.places.acquire();
+        let place = match self.has(Defect::WaitsForEver) {
+            true => place.await.ok(),
+            false => timeout(LIMIT, place).await.ok().and_then(Result::ok),
+        };
+        place.ok_or(Failure::Unsent)
     }
 
     /// Sends the number and answers with the one that comes back.
@@ -86,6 +107,11 @@ impl NetStore {
             Some(stream) => stream,
             None => self.connect().await.map_err(|_| Failure::Unsent)?,
         };
+        if self.has(Defect::LateCallLeavesItsConnection) {
+            let answered = timeout(LIMIT / 2, server::ask(&mut stream, number, payload)).await;
+            *self.idle.lock().await = Some(stream);
+            return answered.ok().and_then(Result::ok).ok_or(Failure::Lost);
+        }
         let answered = server::ask(&mut stream, number, payload).await;
         let answered = answered.map_err(|_| Failure::Lost)?;
         if answered != number {
@@ -131,7 +157,7 @@ impl NetStore {
     ) -> Result<T, StoreError> {
         match self.ask(payload, work).await {
             Ok(answer) => answer,
-            Err(Failure::Lost) if !self.has(Defect::LossIsUnavailable) => {
+            Err(Failure::Lost | Failure::Late) if !self.has(Defect::LossIsUnavailable) => {
                 Err(self.error(StoreErrorKind::OutcomeUnknown, payload))
             }
             Err(_) => Err(self.error(StoreErrorKind::Unavailable, payload)),
@@ -169,6 +195,30 @@ impl NetStore {
         .await
     }
 
+    /// Writes the entry of the index, where that is apart, before the record.
+    async fn enter(&self, id: &SessionId) -> Result<(), StoreError> {
+        if !self.has(Defect::DeleteAllTidiesTheUnborn) {
+            return Ok(());
+        }
+        let (desk, id) = (Arc::clone(&self.desk), *id);
+        let entered = async move { Ok(desk.entries.lock().unwrap().insert(id)) };
+        self.write(&[], entered).await.map(drop)
+    }
+
+    /// Removes the entries that have no record.
+    async fn tidy(&self, now: Timestamp) -> Result<(), StoreError> {
+        if !self.has(Defect::DeleteAllTidiesTheUnborn) {
+            return Ok(());
+        }
+        let entries = self.desk.entries.lock().unwrap().clone();
+        for id in entries {
+            if self.behind.load(&id, now).await?.is_none() {
+                self.desk.entries.lock().unwrap().remove(&id);
+            }
+        }
+        Ok(())
+    }
+
     /// Writes whatever is there.
     async fn put(&self, record: &Record, now: Timestamp) -> Result<(), StoreError> {
         let (store, put) = (Arc::clone(&self.behind), record.clone());
@@ -188,6 +238,9 @@ impl SessionStore for NetStore {
                 return Ok(CreateOutcome::Exists);
             }
             return self.put(record, now).await.map(|()| CreateOutcome::Created);
+        }
+        if record.subject().is_some() {
+            self.enter(record.id()).await?;
         }
         let create = || {
             let (store, record) = (Arc::clone(&self.behind), record.clone());
@@ -218,6 +271,9 @@ impl SessionStore for NetStore {
                 Some(seen) if seen.revision() != change.expected() => Ok(UpdateOutcome::Conflict),
                 Some(_) => self.put(change.record(), now).await.map(|()| UpdateOutcome::Updated),
             };
+        }
+        if change.writes_index_entry() {
+            self.enter(change.id()).await?;
         }
         let answer = self.write_twice(payload, || {
             let (store, change) = (Arc::clone(&self.behind), change.clone());
@@ -284,11 +340,16 @@ impl SubjectIndex for NetStore {
         page: &PageRequest,
         now: Timestamp,
     ) -> Result<Page<SessionSummary>, StoreError> {
-        self.read(|| {
+        let listed = self.read(|| {
             let (store, subject, page) = (Arc::clone(&self.behind), subject.clone(), page.clone());
             async move { store.list(&subject, &page, now).await }
-        })
-        .await
+        });
+        let mut page = listed.await?;
+        if self.has(Defect::DeleteAllTidiesTheUnborn) {
+            let entries = self.desk.entries.lock().unwrap();
+            page.items.retain(|summary| entries.contains(&summary.id));
+        }
+        Ok(page)
     }
 
     async fn delete_all(
@@ -313,6 +374,7 @@ impl SubjectIndex for NetStore {
             return Ok(deleted);
         }
         let (store, subject, except) = (Arc::clone(&self.behind), subject.clone(), except.copied());
+        self.tidy(now).await?;
         let work = async move { store.delete_all(&subject, except.as_ref(), now).await };
         self.write(&[], work).await.map_err(|error| match self.has(Defect::PartialIsNotSaid) {
             true => error,

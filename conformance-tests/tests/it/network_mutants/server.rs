@@ -1,12 +1,13 @@
 //! A small server: over the network go numbers and payloads, all else lies on a desk in this process.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
+use session_core::SessionId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -21,6 +22,8 @@ pub(super) struct Desk {
     next: AtomicU64,
     work: Mutex<HashMap<u64, BoxFuture<'static, Done>>>,
     done: Mutex<HashMap<u64, Done>>,
+    /// The index of a store whose records and entries are apart.
+    pub(super) entries: Mutex<HashSet<SessionId>>,
 }
 
 impl Desk {
