@@ -4,6 +4,7 @@ mod check_deps;
 mod command;
 mod features;
 mod fetch;
+mod interop;
 mod leftovers;
 mod licence;
 mod metadata;
@@ -29,6 +30,9 @@ cargo xtask tools [--no-install] [--memory-only]
     Only the first step of that: says what the tests need, and installs or fetches
     what is missing.
 
+cargo xtask interop
+    Installs the packages of the Node and Python examples, for their tests.
+
 cargo xtask check-deps
     Checks dependency directions, banned crates, licences, manifests and the
     declared Rust versions.
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((&"test", options)) => test::Options::parse(options).and_then(test::run),
         Some((&"tools", options)) => test::Options::parse(options).and_then(tools::provide),
+        Some((&"interop", [])) => interop::prepare(true),
         Some((&"check-deps", [])) => check_deps::run(),
         Some((&("help" | "--help" | "-h"), _)) => {
             print!("{HELP}");

@@ -3,7 +3,7 @@
 use crate::command::{run_cargo_in, words};
 use crate::leftovers::RunFolder;
 use crate::test::{Options, Scope};
-use crate::{check_deps, features, package, tools};
+use crate::{check_deps, features, interop, package, tools};
 
 /// What every step gets to know.
 pub(crate) struct Context {
@@ -50,8 +50,13 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
              -- --skip servers::"
         }
     };
-    let mut steps = vec![
-        tools,
+    let mut steps = vec![tools];
+    if scope == Scope::Everything && cfg!(unix) {
+        steps.push(own("languages", "the packages of the Node and Python examples", |context| {
+            interop::prepare(context.options.install)
+        }));
+    }
+    steps.extend([
         own(
             "dependencies",
             "directions, banned crates, licences, manifests, Rust versions",
@@ -62,7 +67,7 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
             context.folder.expect_empty()
         }),
         cargo("tour", "the guided run of the README", "run --quiet --example tour"),
-    ];
+    ]);
     if scope == Scope::Everything {
         // All features at once have two crypto providers and every store, so what has one or none comes apart.
         steps.extend([

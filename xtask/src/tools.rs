@@ -122,6 +122,42 @@ const TOOLS: &[Tool] = &[
         scope: Scope::Everything,
         unix_only: false,
     },
+    Tool {
+        purpose: "runs the Node example",
+        programs: &["node"],
+        folders: None,
+        variable: None,
+        packages: &["nodejs"],
+        fetch: None,
+        homebrew: "node",
+        version: Version::Argument("--version"),
+        scope: Scope::Everything,
+        unix_only: true,
+    },
+    Tool {
+        purpose: "installs the packages of the Node example",
+        programs: &["npm"],
+        folders: None,
+        variable: None,
+        packages: &["npm"],
+        fetch: None,
+        homebrew: "node",
+        version: Version::Argument("--version"),
+        scope: Scope::Everything,
+        unix_only: true,
+    },
+    Tool {
+        purpose: "runs the Python example",
+        programs: &["python3"],
+        folders: None,
+        variable: Some("SESSION_TEST_PYTHON"),
+        packages: &["python3", "python3-venv"],
+        fetch: None,
+        homebrew: "python",
+        version: Version::Argument("--version"),
+        scope: Scope::Everything,
+        unix_only: true,
+    },
 ];
 
 /// Installs packages. A package that brings a service would start it; the policy file keeps it from
@@ -262,7 +298,7 @@ fn instructions(missing: &[&'static Tool]) -> String {
     lines.join("\n")
 }
 
-fn install(packages: &[&str]) -> Result<(), String> {
+pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
     let mut command = if is_root()? {
         Command::new("sh")
     } else {
