@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use session_core::{SessionId, SessionStore};
 
 use crate::Result;
+use crate::endpoint::Endpoint;
 use crate::profile::Profile;
 use crate::space::Space;
 
@@ -38,10 +39,12 @@ pub trait Fixture: Send + Sync + Sized + 'static {
         self.open(space)
     }
 
-    /// Product and version of the backend that is really in use, for the report.
-    fn backend(&self) -> String {
-        let place = if Self::PROFILE.is_volatile() { "this process" } else { "an unnamed backend" };
-        place.to_owned()
+    /// The backend that is really in use: its endpoint, with product and version. It stands in what a run
+    /// prints, and without its address in [reports](crate::report).
+    ///
+    /// Where nothing is said, a volatile store is in this process, and another one's backend is unnamed.
+    fn backend(&self) -> Endpoint {
+        if Self::PROFILE.is_volatile() { Endpoint::in_process() } else { Endpoint::unnamed() }
     }
 
     /// How many records are physically present in the namespace, those that are over included, index
@@ -96,7 +99,7 @@ pub(crate) trait AnyFixture: Send + Sync {
     async fn physical_rows(&self, space: &Space) -> Result<Option<u64>>;
     async fn corrupt(&self, space: &Space, id: &SessionId) -> Result<Option<()>>;
     async fn stored(&self, space: &Space) -> Result<Option<Vec<Vec<u8>>>>;
-    fn backend(&self) -> String;
+    fn backend(&self) -> Endpoint;
 }
 
 #[async_trait]
@@ -121,7 +124,7 @@ impl<F: Fixture> AnyFixture for F {
         Fixture::stored(self, space).await
     }
 
-    fn backend(&self) -> String {
+    fn backend(&self) -> Endpoint {
         Fixture::backend(self)
     }
 }

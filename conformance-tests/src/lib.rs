@@ -11,6 +11,7 @@ mod net;
 mod people;
 mod profile;
 mod race;
+pub mod report;
 mod rng;
 mod rule;
 mod rules;

@@ -16,13 +16,29 @@ pub struct Profile {
     name: &'static str,
     volatile: bool,
     op_timeout: Duration,
+    version: Option<&'static str>,
+    driver: Option<&'static str>,
 }
 
 impl Profile {
     /// The profile of the adapter with this name, usually the name of its crate.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, volatile: false, op_timeout: Duration::from_secs(5) }
+        let op_timeout = Duration::from_secs(5);
+        Self { name, volatile: false, op_timeout, version: None, driver: None }
+    }
+
+    /// Says the version of the adapter, for [reports](crate::report): `env!("CARGO_PKG_VERSION")`.
+    #[must_use]
+    pub const fn version(self, version: &'static str) -> Self {
+        Self { version: Some(version), ..self }
+    }
+
+    /// Says on which crate the adapter is built that speaks to the backend, for [reports](crate::report). Its
+    /// version is looked up in `Cargo.lock`.
+    #[must_use]
+    pub const fn driver(self, name: &'static str) -> Self {
+        Self { driver: Some(name), ..self }
     }
 
     /// Says that the records live in this process and are lost with it, so that rule I03 does not apply.
@@ -48,6 +64,14 @@ impl Profile {
     #[must_use]
     pub const fn is_volatile(&self) -> bool {
         self.volatile
+    }
+
+    pub(crate) const fn adapter_version(&self) -> Option<&'static str> {
+        self.version
+    }
+
+    pub(crate) const fn driver_name(&self) -> Option<&'static str> {
+        self.driver
     }
 
     /// After which time every call has ended.

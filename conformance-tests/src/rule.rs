@@ -29,6 +29,12 @@ impl Rule {
         self.group
     }
 
+    /// The name of the rule's test in its chapter.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Group and name, as test runners show and filter them: `create::created_record_is_loaded`.
     #[must_use]
     pub fn path(&self) -> String {
@@ -245,6 +251,9 @@ macro_rules! __rule_table {
                 held_round_trips_leave_an_order = "F08",
                 waiting_for_a_connection_ends_in_time = "F09",
                 late_replies_reach_nobody = "F10",
+            }
+            round_trips {
+                common_path_takes_one = "W01",
             }
             secrecy {
                 what_is_stored_opens_nothing = "Y01",

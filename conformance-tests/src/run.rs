@@ -8,6 +8,7 @@ use session_core::{Clock, ManualClock, SessionStore};
 use tokio::task::JoinError;
 
 use crate::cx::{Cx, Setting};
+use crate::endpoint::Endpoint;
 use crate::fixture::{AnyFixture, KnownFailure};
 use crate::profile::Profile;
 use crate::rng::{entropy, mix};
@@ -74,7 +75,7 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn backend(&self) -> String {
+    pub(crate) fn backend(&self) -> Endpoint {
         self.fixture.backend()
     }
 
@@ -101,35 +102,54 @@ impl Runner {
         let ended = tokio::time::timeout(self.settings.timeout, &mut task).await;
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         let report = |message: &str| self.report(rule, seed, &place, &transcript, message);
-        let verdict = match ended {
-            Ok(Ok(Ok(()))) => Verdict::Passed,
-            Ok(Ok(Err(Stop::NotApplicable(reason)))) => Verdict::NotApplicable(reason),
-            Ok(Ok(Err(Stop::Failed(failure)))) => Verdict::Failed(report(&failure.to_string())),
-            Ok(Err(error)) => Verdict::Failed(report(&panic_text(error))),
+        let (verdict, reason) = match ended {
+            Ok(Ok(Ok(()))) => (Verdict::Passed, None),
+            Ok(Ok(Err(Stop::NotApplicable(reason)))) => {
+                (Verdict::NotApplicable(reason.clone()), Some(reason))
+            }
+            Ok(Ok(Err(Stop::Failed(failure)))) => {
+                let reason = format!("broken at {}", failure.place());
+                (Verdict::Failed(report(&failure.to_string())), Some(reason))
+            }
+            Ok(Err(error)) => {
+                (Verdict::Failed(report(&panic_text(error))), Some("panicked".to_owned()))
+            }
             Err(_) => {
                 task.abort();
-                let limit = self.settings.timeout;
-                Verdict::Failed(report(&format!("the rule did not end within {limit:?}")))
+                let reason = format!("the rule did not end within {:?}", self.settings.timeout);
+                (Verdict::Failed(report(&reason)), Some(reason))
             }
         };
-        let verdict = self.weigh(rule, verdict);
+        let (verdict, reason) = self.weigh(rule, verdict, reason);
         let round_trips = take(&mut *round_trips.lock().unwrap_or_else(PoisonError::into_inner));
-        RuleResult { rule, verdict, micros, seed, backend: self.backend(), round_trips }
+        let backend = self.backend().description();
+        RuleResult { rule, verdict, reason, micros, seed, backend, round_trips }
     }
 
     /// Turns the verdict round for a rule that is known to be broken.
-    fn weigh(&self, rule: &Rule, verdict: Verdict) -> Verdict {
+    fn weigh(
+        &self,
+        rule: &Rule,
+        verdict: Verdict,
+        reason: Option<String>,
+    ) -> (Verdict, Option<String>) {
         let Some(known) = self.known.iter().find(|known| known.rule == rule.id()) else {
-            return verdict;
+            return (verdict, reason);
         };
+        let because = known.because.to_owned();
         match verdict {
-            Verdict::Failed(_) => Verdict::KnownFailure(known.because.to_owned()),
-            Verdict::Passed => Verdict::Failed(format!(
-                "rule {} passes: take it off `known_failures()`, where it is listed because: {}",
-                rule.id(),
-                known.because
-            )),
-            other => other,
+            Verdict::Failed(_) => (Verdict::KnownFailure(because.clone()), Some(because)),
+            Verdict::Passed => {
+                let report = format!(
+                    "rule {} passes: take it off `known_failures()`, where it is listed because: {because}",
+                    rule.id(),
+                );
+                (
+                    Verdict::Failed(report),
+                    Some("passes, and is listed as a known failure".to_owned()),
+                )
+            }
+            other => (other, reason),
         }
     }
 
@@ -153,7 +173,7 @@ impl Runner {
             id = rule.id(),
             adapter = self.profile.name(),
             sentence = rule.sentence(),
-            backend = self.backend(),
+            backend = self.backend().description(),
             run_seed = self.settings.seed,
         );
         transcript.without_ids(&report)

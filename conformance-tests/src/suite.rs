@@ -13,6 +13,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 use crate::fixture::Fixture;
+use crate::profile::Profile;
+use crate::report::{Folder, Run};
 use crate::rule::{Rule, rules};
 use crate::run::{Claims, Runner, Settings};
 use crate::verdict::{RuleResult, Verdict};
@@ -118,7 +120,8 @@ impl<F: Fixture> Suite<F> {
     }
 
     /// Runs the rules that `wanted` picks on a fixture that has been started already, and answers with
-    /// their results in the order of the contract. For tests of the suite itself, and for reports.
+    /// their results in the order of the contract. For tests of the suite itself; writes no
+    /// [report](crate::report).
     pub async fn run(&self, fixture: F, wanted: impl Fn(&Rule) -> bool) -> Vec<RuleResult> {
         let runner = self.runner(fixture);
         let wanted = rules().iter().filter(|rule| wanted(rule));
@@ -161,9 +164,17 @@ impl<F> std::fmt::Debug for Suite<F> {
 pub struct Shared {
     runtime: Mutex<Option<Arc<Runtime>>>,
     start: Box<dyn Fn() -> BoxFuture<'static, Result<Runner>> + Send + Sync>,
-    runner: OnceCell<Result<Runner, String>>,
+    started: OnceCell<Result<Started, String>>,
     results: Mutex<Vec<RuleResult>>,
+    profile: Profile,
     settings: Settings,
+    reports: Option<Folder>,
+}
+
+/// What runs rules, and where it is written down if that is asked for.
+struct Started {
+    runner: Runner,
+    report: Option<Run>,
 }
 
 impl Shared {
@@ -182,9 +193,11 @@ impl Shared {
                 let suite = Arc::clone(&suite);
                 Box::pin(async move { Ok(suite.runner(F::start().await?)) })
             }),
-            runner: OnceCell::new(),
+            started: OnceCell::new(),
             results: Mutex::default(),
+            profile: F::PROFILE,
             settings,
+            reports: Folder::from_env(),
         })
     }
 
@@ -193,22 +206,33 @@ impl Shared {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let runtime = runtime.ok_or("the run is over")?;
         runtime.block_on(async {
-            let runner = self.runner.get_or_init(|| self.started()).await;
-            let result = runner.as_ref().map_err(Clone::clone)?.run(rule).await;
+            let started = self.started.get_or_init(|| self.started()).await;
+            let Started { runner, report } = started.as_ref().map_err(Clone::clone)?;
+            let result = runner.run(rule).await;
             self.results.lock().unwrap_or_else(PoisonError::into_inner).push(result.clone());
-            Ok(result)
+            match report.as_ref().map_or(Ok(()), |report| report.add(&result)) {
+                // A broken rule is told first.
+                Err(error) if !result.is_failure() => Err(crate::chain(&error)),
+                _ => Ok(result),
+            }
         })
     }
 
-    async fn started(&self) -> Result<Runner, String> {
+    async fn started(&self) -> Result<Started, String> {
         let started = tokio::spawn((self.start)()).await;
-        let runner =
-            started.map_err(BoxError::from).and_then(|started| started).map_err(|error| {
-                format!("the fixture did not start: {}", crate::chain(error.as_ref()))
-            })?;
-        let (adapter, backend) = (runner.profile.name(), runner.backend());
+        let runner = started.map_err(BoxError::from).and_then(|started| started);
+        let runner = runner.map_err(|error| {
+            // It fails in any case; what cannot be removed changes nothing about that.
+            let _ = self.reports.as_ref().map(|reports| reports.discard(&self.profile));
+            format!("the fixture did not start: {}", crate::chain(error.as_ref()))
+        })?;
+        let begin =
+            |reports: &Folder| reports.begin(&self.profile, &runner.backend(), self.settings);
+        let report = self.reports.as_ref().map(begin).transpose();
+        let report = report.map_err(|error| crate::chain(&error))?;
+        let (adapter, backend) = (self.profile.name(), runner.backend().description());
         eprintln!("conformance: {adapter} on {backend}, seed {:#x}", self.settings.seed);
-        Ok(runner)
+        Ok(Started { runner, report })
     }
 
     /// Runs the rule with this number as a plain test. For [`tests!`](crate::tests).
@@ -243,6 +267,12 @@ impl Shared {
             count(|verdict| matches!(verdict, Verdict::NotApplicable(_))),
             self.settings.seed,
         );
+        let report = self.started.get().and_then(|started| started.as_ref().ok()?.report.as_ref());
+        match report.map(Run::whole) {
+            Some(Some(path)) => eprintln!("conformance: the report is {}", path.display()),
+            Some(None) => eprintln!("conformance: no report, since not every rule was run"),
+            None => {}
+        }
     }
 
     /// Drops the fixture inside its runtime, then ends the runtime.

@@ -16,6 +16,9 @@ pub struct RuleResult {
     pub rule: &'static Rule,
     /// How it ended.
     pub verdict: Verdict,
+    /// Why, in one line, unless it passed. Nothing that a backend or a store said stands in it, so that it may
+    /// be published; of a failure it says where in the suite it was seen.
+    pub reason: Option<String>,
     /// How long it took, in microseconds.
     pub micros: u64,
     /// The seed of its choices.
@@ -85,6 +88,15 @@ impl Stop {
 
     pub(crate) fn not_applicable(reason: impl Into<String>) -> Self {
         Self::NotApplicable(reason.into())
+    }
+}
+
+impl Failure {
+    /// Where in the suite it was seen, whatever folder that was compiled in.
+    pub(crate) fn place(&self) -> String {
+        let file = self.at.file().replace('\\', "/");
+        let file = file.rsplit_once("/src/").map_or(file.as_str(), |(_, file)| file);
+        format!("{file}:{}", self.at.line())
     }
 }
 

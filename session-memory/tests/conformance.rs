@@ -19,7 +19,8 @@ impl Memory {
 
 impl Fixture for Memory {
     type Store = MemoryStore;
-    const PROFILE: Profile = Profile::new("session-memory").volatile();
+    const PROFILE: Profile =
+        Profile::new("session-memory").version(env!("CARGO_PKG_VERSION")).volatile();
 
     async fn start() -> Result<Self> {
         Ok(Self::default())

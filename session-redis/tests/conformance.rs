@@ -14,11 +14,11 @@ struct Redis(Endpoint);
 
 impl Fixture for Redis {
     type Store = RedisStore;
-    const PROFILE: Profile = Profile::new("session-redis");
+    const PROFILE: Profile =
+        Profile::new("session-redis").version(env!("CARGO_PKG_VERSION")).driver("redis");
 
     async fn start() -> Result<Self> {
-        let server = RedisEndpoint::shared()?;
-        Ok(Self(Endpoint::parse(server.url())?.described(server.to_string())))
+        Ok(Self(RedisEndpoint::shared()?.endpoint()?))
     }
 
     async fn open(&self, space: &Space) -> Result<RedisStore> {
@@ -32,8 +32,8 @@ impl Fixture for Redis {
         Ok(RedisStore::builder().prefix(space.name()).from_pool(pool)?)
     }
 
-    fn backend(&self) -> String {
-        self.0.description()
+    fn backend(&self) -> Endpoint {
+        self.0.clone()
     }
 
     async fn physical_rows(&self, space: &Space) -> Result<Option<u64>> {

@@ -39,13 +39,6 @@ pub(crate) async fn held_round_trips_leave_an_order(cx: &Cx) -> Checked {
             swept.map_err(|stop| stop.about(&what))?;
         }
     }
-    // Counted last, when everything that is asked for only once has been.
-    for verb in verbs.into_iter().filter(|verb| !verb.walks()) {
-        let call = Call::prepare(cx, verb, "counted").await?;
-        let before = line.proxy.trips();
-        call.make(&line.store).await?;
-        cx.note_round_trips(verb.name(), line.proxy.trips() - before);
-    }
     Ok(())
 }
 

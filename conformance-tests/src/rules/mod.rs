@@ -16,6 +16,7 @@ pub(crate) mod isolation;
 pub(crate) mod load;
 pub(crate) mod purge;
 pub(crate) mod rotation;
+pub(crate) mod round_trips;
 pub(crate) mod secrecy;
 pub(crate) mod sessions;
 pub(crate) mod subject_index;

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::io::{self, Write as _};
 
+use session_core::BoxError;
+
 use super::error::{ServerError, ServerErrorKind};
 use super::locate::{self, Environment, Kind};
 use super::location::Location;
 use super::product::{Identity, Product};
 use super::server::Server;
+use crate::endpoint::{Endpoint, Provision};
 
 /// A server to run tests against, and what it is.
 ///
@@ -74,6 +77,20 @@ impl<P: Product> SharedServer<P> {
             Source::Environment { .. } => None,
             Source::Started(server) => Some(server),
         }
+    }
+
+    /// The same for a fixture: with what it is, and how it was provided.
+    ///
+    /// # Errors
+    ///
+    /// When it was given by a URL that names no port.
+    pub fn endpoint(&self) -> Result<Endpoint, BoxError> {
+        let provision = match &self.source {
+            Source::Environment { .. } => Provision::Given,
+            Source::Started(_) => Provision::Native,
+        };
+        let endpoint = Endpoint::parse(self.url())?.described(self.product(), self.version());
+        Ok(endpoint.provided(provision))
     }
 
     fn started(server: Server<P>) -> Self {

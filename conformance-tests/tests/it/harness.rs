@@ -53,6 +53,10 @@ async fn a_report_names_rule_sentence_seed_and_calls_and_no_secret() {
     for secret in ["alice", "SessionId(", "Revision(", "payload 0"] {
         assert!(!report.contains(secret), "{secret:?} is in\n{report}");
     }
+    // What is published says where it was seen, and nothing of what.
+    let reason = results[0].reason.as_deref().unwrap();
+    let line = reason.strip_prefix("broken at rules/create.rs:").unwrap();
+    assert!(line.parse::<u32>().is_ok(), "{reason}");
 }
 
 #[tokio::test]
@@ -109,6 +113,7 @@ async fn a_rule_that_hangs_ends_with_a_clear_failure() {
         .timeout(Duration::from_millis(50));
     let results = suite.run(Changed(Backend::new(None)), |rule| rule.id() == "C01").await;
     assert!(report(&results[0]).contains("did not end within 50ms"), "{}", report(&results[0]));
+    assert_eq!(results[0].reason.as_deref(), Some("the rule did not end within 50ms"));
 }
 
 #[tokio::test]
@@ -122,6 +127,13 @@ async fn known_failures_must_fail_and_what_does_not_apply_says_why() {
     assert!(matches!(verdict("R02"), Verdict::Failed(text) if text.contains("take it off")));
     assert!(matches!(verdict("I03"), Verdict::NotApplicable(text) if text.contains("process")));
     assert!(matches!(verdict("X04"), Verdict::NotApplicable(text) if text.contains("damage")));
+    for result in &results {
+        let reason = result.reason.as_deref().unwrap();
+        match &result.verdict {
+            Verdict::KnownFailure(text) | Verdict::NotApplicable(text) => assert_eq!(reason, text),
+            other => assert_eq!(reason, "passes, and is listed as a known failure", "{other:?}"),
+        }
+    }
 }
 
 mod as_plain_tests {
@@ -157,5 +169,5 @@ async fn a_fixture_need_not_tell_more_than_it_can() {
     let id = SessionId::from_bytes([1; 16]).unwrap();
     assert_eq!(bare.physical_rows(&space).await.unwrap(), None);
     assert_eq!(bare.corrupt(&space, &id).await.unwrap(), None);
-    assert_eq!(bare.backend(), "an unnamed backend");
+    assert_eq!(bare.backend().description(), "an unnamed backend");
 }

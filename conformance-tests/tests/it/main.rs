@@ -10,6 +10,7 @@ mod meddling;
 mod mutants;
 mod network_mutants;
 mod reference;
+mod reports;
 mod store;
 mod unknown;
 mod walks;

@@ -23,8 +23,10 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 const TOO_COARSE: usize = 3;
 
 /// Chapters whose rules these stores cannot break, and who does. Printed with the table.
-const ELSEWHERE: &[(&str, &str)] =
-    &[("faults", "they need a network; the stores of `network_mutants` break each of them")];
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("faults", "they need a network; the stores of `network_mutants` break each of them"),
+    ("round_trips", "it needs a network too"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_defect_is_found_and_every_rule_finds_one() {

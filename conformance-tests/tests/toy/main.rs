@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{self, ExitCode};
 use std::{env, fs};
 
-use conformance_tests::{Fixture, Profile, Result, Space, Suite};
+use conformance_tests::{Endpoint, Fixture, Profile, Result, Space, Suite};
 use session_core::SessionId;
 
 use folder::Folder;
@@ -38,8 +38,8 @@ impl Fixture for Toy {
         Ok(FileStore::open(self.0.join(space.name()))?)
     }
 
-    fn backend(&self) -> String {
-        format!("files in {}", self.0.display())
+    fn backend(&self) -> Endpoint {
+        Endpoint::in_process()
     }
 
     async fn physical_rows(&self, space: &Space) -> Result<Option<u64>> {

@@ -65,6 +65,10 @@ impl NetStore {
         if self.has(Defect::WaitsForEver) {
             end = Instant::now() + LIMIT;
         }
+        if self.has(Defect::AsksBeforeEachCall) {
+            let number = self.desk.lay(async {});
+            self.exchange(number, &[]).await?;
+        }
         let exchange = self.exchange(number, payload);
         let answered = match self.has(Defect::HangsForEver) {
             true => exchange.await,
@@ -239,8 +243,12 @@ impl SessionStore for NetStore {
             }
             return self.put(record, now).await.map(|()| CreateOutcome::Created);
         }
-        if record.subject().is_some() {
+        if let Some(subject) = record.subject() {
             self.enter(record.id()).await?;
+            if self.has(Defect::EntryTakesThree) {
+                self.load_behind(record.id(), now).await?;
+                self.list(subject, &PageRequest::first(100), now).await?;
+            }
         }
         let create = || {
             let (store, record) = (Arc::clone(&self.behind), record.clone());
@@ -295,6 +303,9 @@ impl SessionStore for NetStore {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<TouchOutcome, StoreError> {
+        if self.has(Defect::TouchIsNotSent) {
+            return self.behind.touch(id, expires_at, now).await;
+        }
         let (store, id) = (Arc::clone(&self.behind), *id);
         let answer = self.write(&[], async move { store.touch(&id, expires_at, now).await }).await;
         match answer {
