@@ -20,11 +20,14 @@ impl Realm {
     ///
     /// [`InvalidRealm`] for a name of more than 63 bytes or with a NUL in it.
     pub fn new(name: &str) -> Result<Self, InvalidRealm> {
-        match name.len() {
-            0 => Ok(Self(None)),
-            1..=Self::MAX_LEN if !name.contains('\0') => Ok(Self(Some(name.into()))),
-            _ => Err(InvalidRealm),
+        if !Self::accepts(name) {
+            return Err(InvalidRealm);
         }
+        Ok(Self((!name.is_empty()).then(|| name.into())))
+    }
+
+    fn accepts(name: &str) -> bool {
+        name.len() <= Self::MAX_LEN && !name.contains('\0')
     }
 
     /// The name.
@@ -87,7 +90,7 @@ impl Subject {
     ///
     /// [`InvalidSubject`] for an empty name, one of more than 191 bytes, or one with a NUL.
     pub fn new(realm: &Realm, name: &str) -> Result<Self, InvalidSubject> {
-        if name.is_empty() || name.len() > Self::MAX_NAME_LEN || name.contains('\0') {
+        if !is_name(name) {
             return Err(InvalidSubject);
         }
         let bytes = [&[realm.len_byte()], realm.as_bytes(), name.as_bytes()].concat();
@@ -101,8 +104,10 @@ impl Subject {
     /// [`InvalidSubject`] for bytes that [`Subject::new`] cannot have made.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidSubject> {
         let (realm, name) = split(bytes).ok_or(InvalidSubject)?;
-        let realm = Realm::new(realm).map_err(|_| InvalidSubject)?;
-        Self::new(&realm, name)
+        if !Realm::accepts(realm) || !is_name(name) {
+            return Err(InvalidSubject);
+        }
+        Ok(Self(bytes.into()))
     }
 
     /// The bytes that adapters store, index and compare.
@@ -122,6 +127,10 @@ impl Subject {
     pub fn name(&self) -> &str {
         split(&self.0).map_or("", |(_, name)| name)
     }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=Subject::MAX_NAME_LEN).contains(&name.len()) && !name.contains('\0')
 }
 
 fn split(bytes: &[u8]) -> Option<(&str, &str)> {

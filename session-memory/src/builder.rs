@@ -63,8 +63,8 @@ impl MemoryStoreBuilder {
     /// At most about this many bytes are stored, at most half of them for anonymous sessions. At
     /// least [`MIN_MAX_BYTES`](Self::MIN_MAX_BYTES).
     ///
-    /// Counted are payload, subject and credential tag by their length, and records and index entries at a
-    /// flat rate for what they take on the heap.
+    /// Counted are payload, subject, credential tag and previous secret by their length, and records and
+    /// index entries at a flat rate for what they take on the heap.
     pub const fn max_bytes(mut self, bytes: u64) -> Self {
         self.bounds.bytes = bytes;
         self

@@ -10,8 +10,8 @@ use session_core::{
 
 use crate::hash::IdHash;
 use crate::index::{Entered, SubjectEntries};
-use crate::primitives::{AtomicU64, HashKeys, SHARDS};
-use crate::records::{Shard, Stored};
+use crate::primitives::{AtomicU64, HashKeys, MutexGuard, SHARDS};
+use crate::records::{Inserted, Shard, Stored};
 use crate::shards::Shards;
 use crate::u48::U48;
 use crate::usage::{Bounds, Full, Usage};
@@ -84,7 +84,8 @@ impl Engine {
     }
 
     pub(crate) fn load(&self, id: &SessionId, now: Timestamp) -> Option<Record> {
-        self.records.lock(self.hash.shard(id)).get_live(id, now).map(|stored| stored.record(id))
+        let stored = self.shard(id).get_live(id, now).cloned();
+        stored.map(Stored::into_record)
     }
 
     pub(crate) fn update(
@@ -113,22 +114,22 @@ impl Engine {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> TouchOutcome {
-        self.records.lock(self.hash.shard(id)).touch(id, expires_at, now)
+        self.shard(id).touch(id, expires_at, now)
     }
 
     /// Removes the record, whoever it belongs to. `true` if it was live.
     pub(crate) fn delete(&self, id: &SessionId, now: Timestamp) -> bool {
-        let removed = self.records.lock(self.hash.shard(id)).remove(id);
-        self.forget(id, removed.as_ref(), now)
+        let removed = self.shard(id).remove(id);
+        self.forget(removed.as_ref(), now)
     }
 
     /// Removes the record if it is the subject's. `true` if it was live.
     pub(crate) fn delete_if_of(&self, subject: &Subject, id: &SessionId, now: Timestamp) -> bool {
-        let mut shard = self.records.lock(self.hash.shard(id));
-        let is_theirs = shard.get(id).and_then(Stored::subject) == Some(subject);
+        let mut shard = self.shard(id);
+        let is_theirs = shard.get(id).and_then(Stored::subject) == Some(subject.as_bytes());
         let removed = if is_theirs { shard.remove(id) } else { None };
         drop(shard);
-        self.forget(id, removed.as_ref(), now)
+        self.forget(removed.as_ref(), now)
     }
 
     /// Deletes the next batch of the subject's sessions.
@@ -139,7 +140,7 @@ impl Engine {
         after: Option<&SessionId>,
         now: Timestamp,
     ) -> DeletedBatch {
-        let ids = self.index.ids_after(subject, after, BATCH);
+        let ids = self.index.ids_after(subject.as_bytes(), after, BATCH);
         let live = ids
             .iter()
             .filter(|id| except != Some(id) && self.delete_if_of(subject, id, now))
@@ -156,7 +157,7 @@ impl Engine {
         limit: usize,
         now: Timestamp,
     ) -> (Vec<SessionSummary>, Option<SessionId>) {
-        let mut ids = self.index.ids_after(subject, after, limit + 1);
+        let mut ids = self.index.ids_after(subject.as_bytes(), after, limit + 1);
         let more = ids.len() > limit;
         ids.truncate(limit);
         let last = ids.last().copied().filter(|_| more);
@@ -177,12 +178,12 @@ impl Engine {
         let ids = shard.ids_after(after, *limit);
         *limit -= ids.len();
         let last = ids.last().copied().filter(|_| *limit == 0);
-        let live = ids.iter().filter_map(|id| Some(shard.get_live(id, now)?.summary(id))).collect();
+        let live = ids.iter().filter_map(|id| Some(shard.get_live(id, now)?.summary())).collect();
         (live, last)
     }
 
     pub(crate) fn shard_of(&self, id: &SessionId) -> usize {
-        self.hash.shard(id)
+        self.hash.place(id).shard
     }
 
     pub(crate) fn count_shard(&self, shard: usize, now: Timestamp) -> u64 {
@@ -200,16 +201,20 @@ impl Engine {
             let examined = self.records.lock(shard).take_due(limit - batch.examined, cutoff);
             batch.examined += examined.count;
             batch.removed += examined.removed.len();
-            for (id, stored) in examined.removed {
-                self.forget(&id, Some(&stored), cutoff);
+            for stored in examined.removed {
+                self.forget(Some(&stored), cutoff);
             }
         }
         self.index.trim(limit, cutoff, &self.usage);
         batch
     }
 
+    fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
+        self.records.lock(self.hash.place(id).shard)
+    }
+
     fn enter(&self, subject: &Subject, record: &Record) -> Entered {
-        self.index.enter(subject, record.id(), record.deadline(), &self.usage)
+        self.index.enter(subject.as_bytes(), record.id(), record.deadline(), &self.usage)
     }
 
     fn settle(&self, entered: Option<&Entered>, written: bool) {
@@ -228,26 +233,29 @@ impl Engine {
         stamp: Option<U48>,
         now: Timestamp,
     ) -> Result<CreateOutcome, Full> {
-        let id = record.id();
         let stored = Stored::new(record, stamp.unwrap_or_default());
         let cost = stored.cost();
         let reserved = self.usage.reserve(cost).or_else(|Full| {
             self.reclaim(now);
             self.usage.reserve(cost)
         });
-        let mut shard = self.records.lock(self.hash.shard(id));
-        if shard.get(id).is_some_and(|present| now < present.ends_at().plus(self.margin)) {
-            drop(shard);
-            if reserved.is_ok() {
-                self.usage.release(cost);
-            }
-            return Ok(CreateOutcome::Exists);
+        let gives_way = |present: &Stored| present.ends_at().plus(self.margin) <= now;
+        let mut shard = self.shard(record.id());
+        if let Err(Full) = reserved {
+            return match shard.get(record.id()) {
+                Some(present) if !gives_way(present) => Ok(CreateOutcome::Exists),
+                _ => Err(Full),
+            };
         }
-        reserved?;
-        let replaced = shard.insert(*id, stored);
+        let inserted = shard.insert(stored, gives_way);
         drop(shard);
-        self.forget(id, replaced.as_ref(), now);
-        Ok(CreateOutcome::Created)
+        if let Inserted::Done(replaced) = inserted {
+            self.forget(replaced.as_ref(), now);
+            Ok(CreateOutcome::Created)
+        } else {
+            self.usage.release(cost);
+            Ok(CreateOutcome::Exists)
+        }
     }
 
     fn replace(
@@ -256,21 +264,19 @@ impl Engine {
         stamp: Option<U48>,
         now: Timestamp,
     ) -> Result<UpdateOutcome, Full> {
-        let id = change.id();
         let mut next = Stored::new(change.record(), stamp.unwrap_or_default());
-        let mut shard = self.records.lock(self.hash.shard(id));
-        let outcome =
-            shard.compare_and_swap(id, change.expected(), &mut next, stamp, now, &self.usage);
+        let mut shard = self.shard(change.id());
+        let outcome = shard.compare_and_swap(change.expected(), &mut next, stamp, now, &self.usage);
         drop(shard);
         outcome
     }
 
     /// Gives back what a record took that has just been removed. `true` if it was live.
-    fn forget(&self, id: &SessionId, removed: Option<&Stored>, now: Timestamp) -> bool {
+    fn forget(&self, removed: Option<&Stored>, now: Timestamp) -> bool {
         let Some(removed) = removed else { return false };
         self.usage.release(removed.cost());
         if let Some(subject) = removed.subject() {
-            self.index.remove(subject, id, removed.stamp(), &self.usage);
+            self.index.remove(subject, removed.id(), removed.stamp(), &self.usage);
         }
         removed.is_live(now)
     }
@@ -285,9 +291,9 @@ impl Engine {
         id: &SessionId,
         now: Timestamp,
     ) -> Option<SessionSummary> {
-        let shard = self.records.lock(self.hash.shard(id));
+        let shard = self.shard(id);
         let stored = shard.get_live(id, now)?;
-        (stored.subject() == Some(subject)).then(|| stored.summary(id))
+        (stored.subject() == Some(subject.as_bytes())).then(|| stored.summary())
     }
 }
 

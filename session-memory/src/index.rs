@@ -19,20 +19,20 @@
 //! is only ever raised, and is never before the absolute deadline of its record, so a record whose entry was
 //! trimmed has been over for the margin.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::hash::BuildHasher;
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
-use session_core::{SessionId, Subject, Timestamp};
+use hashbrown::{HashTable, hash_table};
+use session_core::{SessionId, Timestamp};
 
+use crate::hash::{Place, place_of_subject, spread};
 use crate::primitives::{AtomicU64, HashKeys, SHARDS};
 use crate::shards::Shards;
 use crate::u48::U48;
 use crate::usage::Usage;
 
-/// The entries of all subjects, in ordered trees: a subject may have any number of sessions, and each
-/// operation costs the logarithm of all.
+/// The entries of all subjects.
 pub(crate) struct SubjectEntries {
     keys: HashKeys,
     shards: Shards<Entries>,
@@ -41,18 +41,22 @@ pub(crate) struct SubjectEntries {
     disturbances: Box<[AtomicU64]>,
 }
 
+/// Most subjects have one session, which stands in a table. The others stand in an ordered tree: a subject
+/// may have any number of sessions, and each operation costs at most the logarithm of all.
 #[derive(Default)]
 struct Entries {
-    by_key: BTreeMap<Key, Entry>,
+    firsts: HashTable<(Key, Entry)>,
+    others: BTreeMap<Key, Entry>,
+    /// Entries to be trimmed, by their ends.
     leftovers: BTreeSet<(U48, Key)>,
     last_stamp: u64,
 }
 
-/// All entries of a subject stand together, in the order of their ids. Two subjects with the same 32 bits
-/// of hash stand among each other: readers look at the record anyway.
+/// All entries of a subject have 32 bits of its hash in common, and in the tree stand together, in the order of
+/// their ids. Two subjects with the same bits are taken for one: readers look at the record anyway.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
-    subject: [u8; 4],
+    subject: u32,
     id: SessionId,
 }
 
@@ -60,8 +64,6 @@ struct Key {
 struct Entry {
     stamp: U48,
     end: U48,
-    /// Its place among the leftovers, if it has one.
-    queued: Option<U48>,
 }
 
 /// The receipt of a writer that has entered and not yet confirmed or retracted.
@@ -91,26 +93,22 @@ impl SubjectEntries {
     /// Writes the entry of a record that is about to be written. Cost: one lock.
     pub(crate) fn enter(
         &self,
-        subject: &Subject,
+        subject: &[u8],
         id: &SessionId,
         deadline: Timestamp,
         usage: &Usage,
     ) -> Entered {
-        let (shard, subject) = self.place(subject);
-        let key = Key { subject, id: *id };
+        let Place { shard, hash } = self.place(subject);
+        let key = Key { subject: hash, id: *id };
         let mut entries = self.shards.lock(shard);
         let stamp = entries.next_stamp();
         let end = U48::from(deadline);
-        let is_new = if let Some(entry) = entries.by_key.get_mut(&key) {
-            entry.stamp = stamp;
-            entry.end = entry.end.max(end);
-            self.disturbances[shard].fetch_add(1, Ordering::SeqCst);
-            false
-        } else {
-            entries.by_key.insert(key, Entry { stamp, end, queued: None });
+        let is_new = entries.write(key, stamp, end);
+        if is_new {
             usage.add_entry();
-            true
-        };
+        } else {
+            self.disturbances[shard].fetch_add(1, Ordering::SeqCst);
+        }
         let disturbances = self.disturbances[shard].load(Ordering::SeqCst);
         Entered { shard, key, stamp, end, is_new, disturbances }
     }
@@ -121,92 +119,67 @@ impl SubjectEntries {
             return;
         }
         let mut entries = self.shards.lock(entered.shard);
-        let unused = entries.next_stamp();
-        match entries.by_key.get_mut(&entered.key) {
+        let stamp = match entries.get(&entered.key) {
             Some(entry) if entry.stamp == entered.stamp => return,
-            Some(entry) => {
-                entry.stamp = unused;
-                entry.end = entry.end.max(entered.end);
-            }
-            None => {
-                let entry = Entry { stamp: entered.stamp, end: entered.end, queued: None };
-                entries.by_key.insert(entered.key, entry);
-                usage.add_entry();
-            }
+            // One that no record has.
+            Some(_) => entries.next_stamp(),
+            None => entered.stamp,
+        };
+        if entries.write(entered.key, stamp, entered.end) {
+            usage.add_entry();
         }
-        entries.queue(&entered.key);
+        entries.queue(entered.key);
     }
 
     /// Takes the entry of a record that was not written away again, if nobody else may rely on it.
     pub(crate) fn retract(&self, entered: &Entered, usage: &Usage) {
         let stamp = entered.is_new.then_some(entered.stamp);
-        self.remove_or_queue(entered.shard, &entered.key, stamp, usage);
+        self.remove_or_queue(entered.shard, entered.key, stamp, usage);
     }
 
     /// Removes the entry of a record that was removed, if nobody else may rely on it.
-    pub(crate) fn remove(&self, subject: &Subject, id: &SessionId, stamp: U48, usage: &Usage) {
-        let (shard, subject) = self.place(subject);
-        self.remove_or_queue(shard, &Key { subject, id: *id }, Some(stamp), usage);
+    pub(crate) fn remove(&self, subject: &[u8], id: &SessionId, stamp: U48, usage: &Usage) {
+        let Place { shard, hash } = self.place(subject);
+        self.remove_or_queue(shard, Key { subject: hash, id: *id }, Some(stamp), usage);
     }
 
     /// The next `limit` ids that may be sessions of `subject`, greater than `after`, in order.
     pub(crate) fn ids_after(
         &self,
-        subject: &Subject,
+        subject: &[u8],
         after: Option<&SessionId>,
         limit: usize,
     ) -> Vec<SessionId> {
-        let (shard, subject) = self.place(subject);
-        let entries = self.shards.lock(shard);
-        let start = match after {
-            Some(id) => Bound::Excluded(Key { subject, id: *id }),
-            None => Bound::Included(Key { subject, id: smallest_id() }),
-        };
-        entries
-            .by_key
-            .range((start, Bound::Unbounded))
-            .map(|(key, _)| key)
-            .take_while(|key| key.subject == subject)
-            .take(limit)
-            .map(|key| key.id)
-            .collect()
+        let Place { shard, hash } = self.place(subject);
+        self.shards.lock(shard).ids_after(hash, after, limit)
     }
 
-    /// Removes leftovers whose end is at or before `cutoff`, after looking at no more than `limit`.
+    /// Removes leftovers whose end is at or before `cutoff`, no more than `limit`.
     pub(crate) fn trim(&self, limit: usize, cutoff: Timestamp, usage: &Usage) {
-        let mut examined = 0;
+        let mut trimmed = 0;
         for shard in 0..SHARDS {
             let mut entries = self.shards.lock(shard);
-            while examined < limit
-                && let Some(trimmed) = entries.trim_one(cutoff.into())
-            {
-                examined += 1;
-                if trimmed {
-                    usage.remove_entry();
-                }
+            while trimmed < limit && entries.trim_one(cutoff.into()) {
+                trimmed += 1;
+                usage.remove_entry();
             }
         }
     }
 
-    fn remove_or_queue(&self, shard: usize, key: &Key, stamp: Option<U48>, usage: &Usage) {
+    fn remove_or_queue(&self, shard: usize, key: Key, stamp: Option<U48>, usage: &Usage) {
         let mut entries = self.shards.lock(shard);
-        let Some(entry) = entries.by_key.get(key).copied() else { return };
-        if Some(entry.stamp) == stamp {
-            entries.by_key.remove(key);
-            if let Some(at) = entry.queued {
-                entries.leftovers.remove(&(at, *key));
+        match entries.get(&key) {
+            Some(entry) if Some(entry.stamp) == stamp => {
+                entries.remove(&key);
+                usage.remove_entry();
             }
-            usage.remove_entry();
-        } else {
-            entries.queue(key);
+            Some(_) => entries.queue(key),
+            None => {}
         }
     }
 
-    /// The shard of a subject, and what stands for it there. By a keyed hash, since users choose their
-    /// own names.
-    fn place(&self, subject: &Subject) -> (usize, [u8; 4]) {
-        let [shard, _, _, _, key @ ..] = self.keys.hash_one(subject.as_bytes()).to_le_bytes();
-        (usize::from(shard) % SHARDS, key)
+    fn place(&self, subject: &[u8]) -> Place {
+        place_of_subject(&self.keys, subject)
     }
 }
 
@@ -216,29 +189,85 @@ impl Entries {
         U48::new(self.last_stamp)
     }
 
-    /// Puts an entry among the leftovers, once.
-    fn queue(&mut self, key: &Key) {
-        if let Some(entry) = self.by_key.get_mut(key)
-            && entry.queued.is_none()
-        {
-            entry.queued = Some(entry.end);
-            self.leftovers.insert((entry.end, *key));
+    fn get(&self, key: &Key) -> Option<&Entry> {
+        let first = self.firsts.find(spread(key.subject), |(first, _)| first == key);
+        first.map(|(_, entry)| entry).or_else(|| self.others.get(key))
+    }
+
+    /// Stamps an entry and raises its end. `true` if it is a new one.
+    fn write(&mut self, key: Key, stamp: U48, end: U48) -> bool {
+        let entry = Entry { stamp, end };
+        let is_theirs = |(first, _): &(Key, Entry)| first.subject == key.subject;
+        let hasher = |(first, _): &(Key, Entry)| spread(first.subject);
+        let present = match self.firsts.entry(spread(key.subject), is_theirs, hasher) {
+            hash_table::Entry::Occupied(first) if first.get().0 == key => &mut first.into_mut().1,
+            hash_table::Entry::Occupied(_) => match self.others.entry(key) {
+                btree_map::Entry::Occupied(other) => other.into_mut(),
+                btree_map::Entry::Vacant(place) => {
+                    place.insert(entry);
+                    return true;
+                }
+            },
+            hash_table::Entry::Vacant(place) => {
+                // The first may be gone while others are still there.
+                let Some(other) = self.others.get_mut(&key) else {
+                    place.insert((key, entry));
+                    return true;
+                };
+                other
+            }
+        };
+        let (old_end, new_end) = (present.end, present.end.max(end));
+        *present = Entry { stamp, end: new_end };
+        if self.leftovers.remove(&(old_end, key)) {
+            self.leftovers.insert((new_end, key));
+        }
+        false
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let first = self.firsts.find_entry(spread(key.subject), |(first, _)| first == key);
+        let removed = match first {
+            Ok(first) => Some(first.remove().0.1),
+            Err(_) => self.others.remove(key),
+        };
+        if let Some(entry) = removed {
+            self.leftovers.remove(&(entry.end, *key));
         }
     }
 
-    /// Looks at the first leftover, if it is due, and says whether it was removed. One whose end was
-    /// raised since is queued again.
-    fn trim_one(&mut self, cutoff: U48) -> Option<bool> {
-        let (_, key) = self.leftovers.first().copied().filter(|(at, _)| *at <= cutoff)?;
-        self.leftovers.pop_first();
-        let Some(entry) = self.by_key.get_mut(&key) else { return Some(false) };
-        entry.queued = None;
-        if entry.end <= cutoff {
-            self.by_key.remove(&key);
-            return Some(true);
+    /// Puts an entry among the leftovers.
+    fn queue(&mut self, key: Key) {
+        if let Some(end) = self.get(&key).map(|entry| entry.end) {
+            self.leftovers.insert((end, key));
         }
-        self.queue(&key);
-        Some(false)
+    }
+
+    /// Removes the leftover with the earliest end, if that has passed.
+    fn trim_one(&mut self, cutoff: U48) -> bool {
+        let due = self.leftovers.first().copied().filter(|(end, _)| *end <= cutoff);
+        if let Some((_, key)) = due {
+            self.remove(&key);
+        }
+        due.is_some()
+    }
+
+    fn ids_after(&self, subject: u32, after: Option<&SessionId>, limit: usize) -> Vec<SessionId> {
+        let start = match after {
+            Some(id) => Bound::Excluded(Key { subject, id: *id }),
+            None => Bound::Included(Key { subject, id: smallest_id() }),
+        };
+        let others = self.others.range((start, Bound::Unbounded)).map(|(key, _)| key);
+        let others = others.take_while(|key| key.subject == subject).take(limit);
+        let mut ids: Vec<_> = others.map(|key| key.id).collect();
+
+        let first = self.firsts.find(spread(subject), |(first, _)| first.subject == subject);
+        let first = first.map(|(key, _)| key.id);
+        if let Some(id) = first.filter(|id| after.is_none_or(|after| id > after)) {
+            ids.insert(ids.partition_point(|other| *other < id), id);
+            ids.truncate(limit);
+        }
+        ids
     }
 }
 

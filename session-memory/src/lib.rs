@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod alarms;
+mod body;
 mod builder;
 mod cursor;
 mod engine;

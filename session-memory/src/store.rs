@@ -30,8 +30,8 @@ use crate::usage::Bounds;
 /// after the other. Long operations (`delete_all`, `scan`, `count`, `purge`) work in batches and give way
 /// in between.
 ///
-/// The payload is shared with the record that is handed in, not copied: one that is a slice of a
-/// larger buffer keeps that buffer. Memory of removed sessions is freed, not wiped.
+/// A session is kept in one piece of memory of its own. A record that was loaded shares the payload in it, so the
+/// piece stays until that record is dropped. Memory of removed sessions is freed, not wiped.
 #[derive(Clone)]
 pub struct MemoryStore {
     pub(crate) shared: Arc<Shared>,
@@ -193,7 +193,7 @@ impl SubjectIndex for MemoryStore {
 #[async_trait]
 impl Inspect for MemoryStore {
     /// Looks at no more records than the page has entries, so a page may hold fewer although more
-    /// follow. Finding them takes a pass over the ids of a shard, one in 64 of all.
+    /// follow. Finding them takes a pass over the ids of a shard, about one in 64 of all.
     async fn scan(
         &self,
         page: &PageRequest,
@@ -215,7 +215,7 @@ impl Inspect for MemoryStore {
         Ok(Page { items, next: None })
     }
 
-    /// Exact. Looks only at sessions that are over or were touched since the last purge.
+    /// Exact. Passes over the ends of all sessions, shard by shard.
     async fn count(&self, now: Timestamp) -> Result<Count, StoreError> {
         let mut count = 0;
         for shard in 0..SHARDS {

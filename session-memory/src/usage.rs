@@ -25,8 +25,8 @@ pub(crate) struct Cost {
     pub(crate) anonymous: bool,
 }
 
-/// What an index entry takes: its share of a tree node.
-pub(crate) const ENTRY_BYTES: u64 = 64;
+/// What an index entry takes: about 1.6 places in a table, or its share of a tree node.
+pub(crate) const ENTRY_BYTES: u64 = 56;
 
 /// There is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

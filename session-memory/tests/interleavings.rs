@@ -21,6 +21,10 @@ mod primitives {
     pub(crate) const SHARDS: usize = 2;
 }
 
+#[path = "../src/alarms.rs"]
+mod alarms;
+#[path = "../src/body.rs"]
+mod body;
 #[path = "../src/engine.rs"]
 mod engine;
 #[path = "../src/hash.rs"]

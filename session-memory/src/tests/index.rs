@@ -60,6 +60,28 @@ async fn a_walk_goes_on_after_its_place_was_deleted() {
 }
 
 #[tokio::test]
+async fn the_order_stays_whichever_entry_goes_and_comes_again() {
+    let store = MemoryStore::new();
+    let alice = user("alice");
+    let records: Vec<Record> = (0..5).map(|_| of(&alice)).collect();
+    for record in &records {
+        store.create(record, NOW).await.unwrap();
+    }
+    for gone in &records {
+        let mut expected: Vec<SessionId> =
+            records.iter().map(|record| *record.id()).filter(|id| id != gone.id()).collect();
+        expected.sort_unstable();
+        store.delete(gone.id(), NOW).await.unwrap();
+        for limit in [1, 2, 4, 5] {
+            assert_eq!(listed(&store, &alice, limit).await, expected);
+        }
+        store.create(gone, NOW).await.unwrap();
+    }
+    assert_eq!(store.delete_all(&alice, None, NOW).await.unwrap(), 5);
+    assert_eq!((store.stored_sessions(), store.stored_bytes()), (0, 0));
+}
+
+#[tokio::test]
 async fn more_sessions_than_a_batch_are_deleted() {
     let store = MemoryStore::new();
     let alice = user("alice");

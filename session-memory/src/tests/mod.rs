@@ -7,6 +7,7 @@ mod index;
 mod inspect;
 mod purge_task;
 mod races;
+mod records;
 mod shards;
 
 use session_core::{
