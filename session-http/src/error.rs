@@ -70,6 +70,16 @@ impl Error {
         }
     }
 
+    /// The headers of the response that says this, names in lower case: `location`, or the challenge that 401 needs.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        match (self.location(), self.status()) {
+            (Some(location), _) => vec![("location", location.to_owned())],
+            (None, 401) => vec![("www-authenticate", "Bearer".to_owned())],
+            (None, _) => Vec::new(),
+        }
+    }
+
     /// The error of core, if it is one.
     #[must_use]
     pub fn session_error(&self) -> Option<&SessionError> {

@@ -15,6 +15,7 @@ use crate::events;
 use crate::handle::SessionHandle;
 use crate::head::{RequestHead, ResponseHead};
 use crate::header::ResponseHeader;
+use crate::local_url::LocalUrl;
 use crate::site::{Config, Site, Sites, WhenDown};
 use crate::transport::Kept;
 
@@ -47,6 +48,7 @@ impl Exchange {
                 presented,
                 client,
                 origin: Origin::of(head),
+                login: config.and_then(|it| it.login_page.as_ref()).map(|page| page.before(head)),
                 is_looked_at: AtomicBool::new(false),
                 carries_on: AtomicBool::new(
                     config.is_some_and(|it| it.when_down == WhenDown::Anonymous),
@@ -79,19 +81,17 @@ impl Exchange {
         if !self.shared.is_looked_at.load(Ordering::Acquire) {
             return Conclusion::untouched();
         }
-        let mut conclusion =
-            Conclusion { vary: Some(site.config().transport.vary()), ..Conclusion::untouched() };
-        let refusal = match self.commit(site.config(), status).await {
-            Ok(header) => {
-                conclusion.token = header;
-                return conclusion;
-            }
-            Err(error) => error,
+        let config = site.config();
+        let (error_status, token) = match self.commit(config, status).await {
+            Ok(token) => (None, token),
+            Err(error) => (Some(error.status()), None),
         };
-        let status = refusal.status();
-        let retry_after = (status == 503).then_some(site.config().retry_after);
-        conclusion.refusal = Some(Refusal { status, retry_after });
-        conclusion
+        Conclusion {
+            error_status,
+            token,
+            vary: Some(config.transport.vary()),
+            retry_after: (error_status.unwrap_or(status) == 503).then_some(config.retry_after),
+        }
     }
 
     async fn commit(&self, config: &Config, status: u16) -> Result<Option<ResponseHeader>, Error> {
@@ -136,26 +136,21 @@ impl std::fmt::Debug for Exchange {
 #[derive(Debug)]
 #[must_use = "the client has to be told"]
 pub struct Conclusion {
-    refusal: Option<Refusal>,
+    error_status: Option<u16>,
     token: Option<ResponseHeader>,
     vary: Option<&'static str>,
-}
-
-#[derive(Debug)]
-struct Refusal {
-    status: u16,
     retry_after: Option<Duration>,
 }
 
 impl Conclusion {
     const fn untouched() -> Self {
-        Self { refusal: None, token: None, vary: None }
+        Self { error_status: None, token: None, vary: None, retry_after: None }
     }
 
     /// The status of the error that the response has to become, if it has to.
     #[must_use]
-    pub fn error_status(&self) -> Option<u16> {
-        self.refusal.as_ref().map(|refusal| refusal.status)
+    pub const fn error_status(&self) -> Option<u16> {
+        self.error_status
     }
 
     /// Brings the response into the state in which it may leave.
@@ -163,11 +158,13 @@ impl Conclusion {
     /// A request that looked at its session has a response for its client alone: `Vary`, and
     /// `Cache-Control: private, no-store` unless the handler said something else. One that did not is left as it is.
     pub fn apply(&self, head: &mut dyn ResponseHead) {
-        if let Some(refusal) = &self.refusal {
-            head.replace(refusal.status);
-            if let Some(retry_after) = refusal.retry_after {
-                head.append("retry-after", &retry_after.as_secs().to_string());
-            }
+        if let Some(status) = self.error_status {
+            head.replace(status);
+        }
+        if let Some(retry_after) = self.retry_after
+            && !head.has("retry-after")
+        {
+            head.append("retry-after", &retry_after.as_secs().to_string());
         }
         let Some(vary) = self.vary else { return };
         head.append("vary", vary);
@@ -175,7 +172,7 @@ impl Conclusion {
             head.append("cache-control", "private, no-store");
         }
         if let Some(token) = &self.token {
-            head.append(token.name(), token.value());
+            head.append_token(token.name(), token.value());
         }
     }
 }
@@ -186,6 +183,8 @@ pub(crate) struct Shared {
     presented: Kept,
     pub(crate) client: Option<Client>,
     pub(crate) origin: Origin,
+    /// Where the user can log in, and is sent back from.
+    pub(crate) login: Option<LocalUrl>,
     is_looked_at: AtomicBool,
     carries_on: AtomicBool,
     is_closed: AtomicBool,

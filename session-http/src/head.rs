@@ -13,6 +13,9 @@ pub trait RequestHead {
     /// The path, without the query.
     fn path(&self) -> &str;
 
+    /// The query, without the question mark.
+    fn query(&self) -> Option<&str>;
+
     /// The host that the client asked for, with the port where it named one: of the request's target, or of the
     /// header `Host`. Clients choose it: look it up in a list.
     fn host(&self) -> Option<&str>;
@@ -30,9 +33,12 @@ pub trait ResponseHead {
     /// Whether there is a header `name`, given in lower case.
     fn has(&self, name: &str) -> bool;
 
-    /// Adds a header, beside those of the same name. The value may hold a token: mark it as sensitive where the
-    /// framework can.
+    /// Adds a header, beside those of the same name.
     fn append(&mut self, name: &str, value: &str);
+
+    /// The same for a header with a token: mark the value as sensitive where the framework can, so that it is
+    /// neither logged nor kept for compression.
+    fn append_token(&mut self, name: &str, value: &str);
 
     /// Drops the handler's headers and body, and answers with this status and no body.
     fn replace(&mut self, status: u16);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::head::RequestHead;
+
 /// A path of this site, query included: the only thing that a value from a request may redirect to.
 ///
 /// Begins with one slash, and has visible ASCII without backslash, at most 2,048 bytes. So it is none of the
@@ -37,8 +39,17 @@ impl LocalUrl {
         &self.0
     }
 
+    /// This login page, with the target of the request as its parameter `redirect_to`, if that can be asked for again.
+    pub(crate) fn before(&self, head: &dyn RequestHead) -> Self {
+        if !matches!(head.method(), "GET" | "HEAD") {
+            return self.clone();
+        }
+        let query = head.query().map_or_else(String::new, |query| format!("?{query}"));
+        self.with_parameter("redirect_to", &format!("{}{query}", head.path()))
+    }
+
     /// The same URL with `name=value` in its query, the value percent-encoded, and without a fragment.
-    pub(crate) fn with_parameter(&self, name: &str, value: &str) -> Self {
+    fn with_parameter(&self, name: &str, value: &str) -> Self {
         let mut url = self.0.split('#').next().unwrap_or_default().to_owned();
         url.push(if url.contains('?') { '&' } else { '?' });
         url.push_str(name);

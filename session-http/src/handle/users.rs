@@ -14,22 +14,16 @@ impl SessionHandle {
 
     /// The name of the user who is logged in, for pages that need one.
     ///
-    /// `method` and `target` (path and query) are those of the request: a browser that is sent to the
-    /// [`login_page`](crate::Site::login_page) gets the target along as the parameter `redirect_to`, if it can be
-    /// asked for again, that is for GET and HEAD. Read it there by [`LocalUrl::or_root`](crate::LocalUrl::or_root).
+    /// The error sends a browser to the [`login_page`](crate::Site::login_page), with the target of this request as the
+    /// parameter `redirect_to` if it can be asked for again, that is for GET and HEAD. Read it there by
+    /// [`LocalUrl::or_root`](crate::LocalUrl::or_root).
     ///
     /// # Errors
     ///
     /// [`Error::LoginRequired`] when nobody is logged in.
-    pub async fn require_user(&self, method: &str, target: &str) -> Result<String, Error> {
-        if let Some(user) = self.user().await? {
-            return Ok(user);
-        }
-        let login = self.shared().config()?.login_page.as_ref().map(|page| match method {
-            "GET" | "HEAD" => page.with_parameter("redirect_to", target),
-            _ => page.clone(),
-        });
-        Err(Error::LoginRequired { login })
+    pub async fn require_user(&self) -> Result<String, Error> {
+        let user = self.user().await?;
+        user.ok_or_else(|| Error::LoginRequired { login: self.shared().login.clone() })
     }
 
     /// Whether the user authenticated at most `max_age` ago, for operations that ask for the password again. Use

@@ -46,7 +46,11 @@ impl RequestHead for Head {
     }
 
     fn path(&self) -> &str {
-        &self.path
+        self.path.split('?').next().unwrap()
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.path.split_once('?').map(|(_, query)| query)
     }
 
     fn host(&self) -> Option<&str> {
@@ -112,6 +116,11 @@ impl ResponseHead for Response {
 
     fn append(&mut self, name: &str, value: &str) {
         self.headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn append_token(&mut self, name: &str, value: &str) {
+        assert!(!matches!(name, "vary" | "cache-control" | "retry-after"));
+        self.append(name, value);
     }
 
     fn replace(&mut self, status: u16) {
