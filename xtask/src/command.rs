@@ -21,18 +21,18 @@ pub(crate) fn cargo() -> Command {
 
 /// Runs cargo, with its output going where ours goes.
 pub(crate) fn run_cargo(arguments: &[String]) -> Result<(), String> {
-    run_cargo_in(arguments, None)
+    run_cargo_with(arguments, &[])
 }
 
-/// Runs cargo with this folder for its temporary files, and those of all that it starts.
-pub(crate) fn run_cargo_in(arguments: &[String], temporary: Option<&Path>) -> Result<(), String> {
+/// Runs cargo with more variables in its environment, and in that of all that it starts.
+pub(crate) fn run_cargo_with(
+    arguments: &[String],
+    environment: &[(&str, PathBuf)],
+) -> Result<(), String> {
     let shown = format!("cargo {}", arguments.join(" "));
     println!("$ {shown}");
     let mut command = cargo();
-    command.args(arguments);
-    for variable in ["TMPDIR", "TMP", "TEMP"] {
-        command.envs(temporary.map(|folder| (variable, folder)));
-    }
+    command.args(arguments).envs(environment.iter().cloned());
     run(command, &shown)
 }
 

@@ -7,6 +7,7 @@ mod fetch;
 mod interop;
 mod leftovers;
 mod licence;
+mod matrix;
 mod metadata;
 mod package;
 mod policy;
@@ -33,6 +34,13 @@ cargo xtask tools [--no-install] [--memory-only]
 cargo xtask interop
     Installs the packages of the Node and Python examples, for their tests.
 
+cargo xtask matrix [--run] [--check] [--memory-only]
+    Makes COMPATIBILITY.md of what the conformance suites found, and of the reports
+    that others have handed in; and target/conformance/junit.xml.
+    --run          run the suites first; without it, the results that are there count
+    --check        write no COMPATIBILITY.md; fail if it says anything else
+    --memory-only  compare only what runs without a server
+
 cargo xtask check-deps
     Checks dependency directions, banned crates, licences, manifests and the
     declared Rust versions.
@@ -45,6 +53,7 @@ fn main() -> ExitCode {
         Some((&"test", options)) => test::Options::parse(options).and_then(test::run),
         Some((&"tools", options)) => test::Options::parse(options).and_then(tools::provide),
         Some((&"interop", [])) => interop::prepare(true),
+        Some((&"matrix", options)) => matrix::Options::parse(options).and_then(matrix::run),
         Some((&"check-deps", [])) => check_deps::run(),
         Some((&("help" | "--help" | "-h"), _)) => {
             print!("{HELP}");

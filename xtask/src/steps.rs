@@ -1,14 +1,27 @@
 //! The steps of `cargo xtask test`. A new backend is a tool in `tools.rs`; a new check is a line here.
 
-use crate::command::{run_cargo_in, words};
+use std::path::PathBuf;
+
+use crate::command::{run_cargo_with, words};
 use crate::leftovers::RunFolder;
 use crate::test::{Options, Scope};
-use crate::{check_deps, features, interop, package, tools};
+use crate::{check_deps, features, interop, matrix, package, tools};
 
 /// What every step gets to know.
 pub(crate) struct Context {
     pub(crate) options: Options,
     pub(crate) folder: RunFolder,
+}
+
+impl Context {
+    /// For what the steps start: where temporary files go, and what the conformance suites find.
+    fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        let temporary = ["TMPDIR", "TMP", "TEMP"];
+        let mut variables: Vec<_> =
+            temporary.map(|name| (name, self.folder.path().to_owned())).into();
+        variables.push(("CONFORMANCE_REPORT", matrix::results()));
+        variables
+    }
 }
 
 /// One line of the summary.
@@ -27,7 +40,7 @@ enum Action {
 impl Step {
     pub(crate) fn run(&self, context: &Context) -> Result<(), String> {
         match self.action {
-            Action::Cargo(line) => run_cargo_in(&words(line), Some(context.folder.path())),
+            Action::Cargo(line) => run_cargo_with(&words(line), &context.environment()),
             Action::Own(action) => action(context),
         }
     }
@@ -65,6 +78,9 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
         cargo("tests", "all tests, the ones in the documentation too", tests),
         own("leftovers", "nothing runs on, no temporary folder stays", |context| {
             context.folder.expect_empty()
+        }),
+        own("matrix", "COMPATIBILITY.md says what the conformance suites found", |context| {
+            matrix::check(context.options.scope)
         }),
         cargo("tour", "the guided run of the README", "run --quiet --example tour"),
     ]);

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::leftovers::RunFolder;
+use crate::matrix;
 use crate::steps::{self, Context, Step};
 use crate::tools;
 
@@ -38,6 +39,7 @@ impl Options {
 /// Runs the steps in order, stops at the first that fails, and prints the summary in any case.
 pub(crate) fn run(options: Options) -> Result<(), String> {
     let folder = RunFolder::create()?;
+    matrix::clear()?;
     let context = Context { options, folder };
     let steps = steps::all(options.scope);
     let mut finished = Vec::new();
@@ -55,6 +57,10 @@ pub(crate) fn run(options: Options) -> Result<(), String> {
             outcome = Err(format!("step `{}`: {message}", step.name));
             break;
         }
+    }
+    // Most of all when something failed.
+    if let Err(message) = matrix::write_junit(options.scope) {
+        say(&message);
     }
     say(&summary(&steps, &finished, options.scope));
     outcome

@@ -84,7 +84,9 @@ mod tests;
 mod write;
 
 pub use error::ReportError;
-pub use model::{Adapter, Backend, Driver, Report, RoundTrips, RuleReport, SCHEMA, VerdictKind};
+pub use model::{
+    Adapter, Backend, Driver, Operation, Report, RoundTrips, RuleReport, SCHEMA, VerdictKind,
+};
 pub(crate) use write::{Folder, Run};
 
 pub use crate::endpoint::Provision;

@@ -115,11 +115,39 @@ pub enum VerdictKind {
     NotApplicable,
 }
 
+/// An operation whose round trips are counted, on a session that is as the operation expects it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Operation {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// The most round trips that rule W01 allows; `None` where it says nothing, and the count is for information.
+    pub most: Option<u64>,
+}
+
+impl Operation {
+    pub(crate) const fn new(name: &'static str, most: Option<u64>) -> Self {
+        Self { name, most }
+    }
+
+    /// Every operation that is counted, in the order of reports.
+    ///
+    /// ```
+    /// use conformance_tests::report::Operation;
+    ///
+    /// let first = Operation::all().next().unwrap();
+    /// assert_eq!((first.name, first.most), ("create", Some(1)));
+    /// ```
+    pub fn all() -> impl Iterator<Item = Self> {
+        crate::rules::round_trips::operations()
+    }
+}
+
 /// What an operation costs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RoundTrips {
-    /// The operation.
+    /// The name of the [`Operation`].
     pub operation: String,
     /// How many round trips it takes.
     pub count: u64,

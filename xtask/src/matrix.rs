@@ -1,0 +1,126 @@
+//! `cargo xtask matrix`: what the conformance suites found, in `COMPATIBILITY.md` and for continuous integration.
+
+mod collect;
+mod columns;
+mod compare;
+mod fresh;
+mod junit;
+mod render;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::PathBuf;
+
+use conformance_tests::rules;
+
+use self::collect::Collected;
+use self::columns::{Column, Place};
+use crate::command::{self, root};
+use crate::test::Scope;
+
+/// The file for readers, in the folder of the workspace.
+const DOCUMENT: &str = "COMPATIBILITY.md";
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) results: Results,
+    pub(crate) mode: Mode,
+    pub(crate) scope: Scope,
+}
+
+/// Where the results come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Results {
+    /// From the runs that have been.
+    Present,
+    /// From runs of all suites, made now.
+    New,
+}
+
+/// What becomes of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The document is written.
+    Write,
+    /// The document is compared.
+    Check,
+}
+
+impl Options {
+    pub(crate) fn parse(arguments: &[&str]) -> Result<Self, String> {
+        let mut options =
+            Self { results: Results::Present, mode: Mode::Write, scope: Scope::Everything };
+        for argument in arguments {
+            match *argument {
+                "--run" => options.results = Results::New,
+                "--check" => options.mode = Mode::Check,
+                "--memory-only" => options.scope = Scope::MemoryOnly,
+                unknown => return Err(format!("unknown option of `matrix`: {unknown}")),
+            }
+        }
+        if options.mode == Mode::Write && options.scope == Scope::MemoryOnly {
+            return Err(format!("a part of the columns makes no {DOCUMENT}; add --check"));
+        }
+        Ok(options)
+    }
+}
+
+pub(crate) fn run(options: Options) -> Result<(), String> {
+    columns::complete()?;
+    if options.results == Results::New {
+        clear()?;
+        for column in columns::all(options.scope) {
+            run_suite(column)?;
+        }
+    }
+    let collected = Collected::read(&Place::of_this_workspace(), options.scope)?;
+    junit::write(&results(), &collected.ours)?;
+    let document = render::document(&collected, rules());
+    let path = root().join(DOCUMENT);
+    if options.mode == Mode::Write {
+        println!("{} columns, written to {DOCUMENT}", collected.ours.len());
+        return fs::write(&path, document).map_err(|error| format!("{DOCUMENT}: {error}"));
+    }
+    let committed = fs::read_to_string(&path).map_err(|error| format!("{DOCUMENT}: {error}"))?;
+    let names: Vec<String> = collected.ours.iter().map(render::name).collect();
+    let part = (options.scope == Scope::MemoryOnly).then_some(names.as_slice());
+    compare::compare(&committed, &document, part).conclude()
+}
+
+/// Compares the document with the results that are there.
+pub(crate) fn check(scope: Scope) -> Result<(), String> {
+    run(Options { results: Results::Present, mode: Mode::Check, scope })
+}
+
+/// The folder that the suites write to.
+pub(crate) fn results() -> PathBuf {
+    root().join("target").join("conformance")
+}
+
+/// Removes the results of earlier runs.
+pub(crate) fn clear() -> Result<(), String> {
+    let folder = results();
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("{}: {error}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes for continuous integration what has been found, whatever it is.
+pub(crate) fn write_junit(scope: Scope) -> Result<(), String> {
+    junit::write(&results(), &Collected::present(&Place::of_this_workspace(), scope))
+}
+
+fn run_suite(column: Column) -> Result<(), String> {
+    let mut cargo = command::cargo();
+    let line = column.command();
+    cargo.args(command::words(&line)).env("CONFORMANCE_REPORT", results());
+    // Where a backend can be had in several ways, this one is meant.
+    cargo.env("SESSION_TEST_BACKEND", column.flavour);
+    println!("$ SESSION_TEST_BACKEND={} cargo {line}", column.flavour);
+    command::run(cargo, &format!("cargo {line}"))
+}

@@ -1,0 +1,85 @@
+//! The columns that must be there.
+
+use std::path::{Path, PathBuf};
+
+use crate::command::root;
+use crate::policy::{ROLES, Role};
+use crate::test::Scope;
+
+/// An adapter of this workspace, and how its backend is provided for the suite. A new adapter is a line here.
+pub(super) struct Adapter {
+    /// The name of the crate, which is also that in its profile.
+    pub(super) name: &'static str,
+    /// The words of `conformance_tests::report::Provision::flavour`.
+    pub(super) flavours: &'static [&'static str],
+    pub(super) scope: Scope,
+}
+
+pub(super) const ADAPTERS: &[Adapter] = &[
+    Adapter { name: "session-memory", flavours: &["in-process"], scope: Scope::MemoryOnly },
+    Adapter { name: "session-redis", flavours: &["native"], scope: Scope::Everything },
+];
+
+/// One adapter on a backend that is provided in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) adapter: &'static str,
+    pub(super) flavour: &'static str,
+}
+
+impl Column {
+    /// The arguments of cargo that run its suite.
+    pub(super) fn command(self) -> String {
+        format!("test --quiet -p {} --test conformance", self.adapter)
+    }
+}
+
+/// The columns of this scope, in their order.
+pub(super) fn all(scope: Scope) -> impl Iterator<Item = Column> {
+    ADAPTERS
+        .iter()
+        .filter(move |adapter| scope == Scope::Everything || adapter.scope == scope)
+        .flat_map(|adapter| {
+            let column = |flavour: &&'static str| Column { adapter: adapter.name, flavour };
+            adapter.flavours.iter().map(column)
+        })
+}
+
+/// Every adapter that there is has its line.
+pub(super) fn complete() -> Result<(), String> {
+    let adapters = ROLES.iter().filter(|(_, role)| *role == Role::Adapter).map(|(name, _)| *name);
+    let there = adapters.filter(|name| root().join(name).join("tests/conformance.rs").exists());
+    let missing: Vec<_> = without_line(there).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("no line in xtask/src/matrix/columns.rs: {}", missing.join(", ")))
+}
+
+pub(super) fn without_line<'a>(
+    adapters: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = &'a str> {
+    adapters.filter(|name| !ADAPTERS.iter().any(|adapter| adapter.name == *name))
+}
+
+/// Where things are.
+pub(super) struct Place {
+    /// The folder of the workspace.
+    pub(super) root: PathBuf,
+    /// The folder that the suites write to.
+    pub(super) results: PathBuf,
+    /// The folder with the reports of others.
+    pub(super) others: PathBuf,
+}
+
+impl Place {
+    pub(super) fn of_this_workspace() -> Self {
+        let others = Path::new("conformance-tests").join("reports");
+        Self { root: root(), results: super::results(), others: root().join(others) }
+    }
+
+    /// The report of a column.
+    pub(super) fn report(&self, column: Column) -> PathBuf {
+        self.results.join(column.adapter).join(format!("{}.json", column.flavour))
+    }
+}
