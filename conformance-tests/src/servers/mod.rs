@@ -38,6 +38,7 @@
 mod container;
 #[cfg(all(unix, feature = "containers"))]
 pub(crate) mod docker;
+mod disk;
 mod error;
 mod folder;
 mod guard;
