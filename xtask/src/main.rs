@@ -6,6 +6,8 @@ mod command;
 mod docs;
 mod features;
 mod fetch;
+#[cfg(test)]
+mod front_page;
 mod images;
 mod interop;
 mod leftovers;
