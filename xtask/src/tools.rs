@@ -158,6 +158,30 @@ const TOOLS: &[Tool] = &[
         scope: Scope::Everything,
         unix_only: true,
     },
+    Tool {
+        purpose: "the browser of the demo's tests",
+        programs: &["chromium", "google-chrome"],
+        folders: None,
+        variable: None,
+        packages: &["chromium"],
+        fetch: None,
+        homebrew: "chromium",
+        version: Version::Argument("--version"),
+        scope: Scope::Everything,
+        unix_only: true,
+    },
+    Tool {
+        purpose: "drives the browser of the demo's tests",
+        programs: &["chromedriver"],
+        folders: None,
+        variable: Some("SESSION_TEST_CHROMEDRIVER"),
+        packages: &["chromium-driver"],
+        fetch: None,
+        homebrew: "chromedriver",
+        version: Version::Argument("--version"),
+        scope: Scope::Everything,
+        unix_only: true,
+    },
 ];
 
 /// Installs packages. A package that brings a service would start it; the policy file keeps it from
