@@ -36,9 +36,9 @@
 
 #[cfg(all(unix, feature = "containers"))]
 mod container;
+mod disk;
 #[cfg(all(unix, feature = "containers"))]
 pub(crate) mod docker;
-mod disk;
 mod error;
 mod folder;
 mod guard;
