@@ -257,8 +257,15 @@ impl Call {
     }
 
     /// Whether the call has been applied, as handles see it whose network is in order.
+    ///
+    /// What was sent may arrive between the looks of the two handles, once. Handles that still differ when they look
+    /// again are broken.
     pub(crate) async fn is_applied(&self, cx: &Cx) -> Checked<bool> {
-        self.judge(cx.load_at(&self.id, self.now).await?.as_ref())
+        let seen = match cx.load_at(&self.id, self.now).await {
+            Err(Stop::Failed(_)) => cx.load_at(&self.id, self.now).await?,
+            settled => settled?,
+        };
+        self.judge(seen.as_ref())
     }
 
     /// Whether this is the session after the call. What is neither the session before nor the session after
