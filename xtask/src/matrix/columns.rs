@@ -18,6 +18,7 @@ pub(super) struct Adapter {
 pub(super) const ADAPTERS: &[Adapter] = &[
     Adapter { name: "session-memory", flavours: &["in-process"], scope: Scope::MemoryOnly },
     Adapter { name: "session-redis", flavours: &["native"], scope: Scope::Everything },
+    Adapter { name: "session-postgres", flavours: &["native"], scope: Scope::Everything },
 ];
 
 /// One adapter on a backend that is provided in one way.
