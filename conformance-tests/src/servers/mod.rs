@@ -28,6 +28,8 @@ mod error;
 mod folder;
 mod locate;
 mod location;
+mod mongo;
+mod op_msg;
 mod port;
 mod process;
 mod product;
@@ -44,6 +46,7 @@ mod user;
 mod tests;
 
 pub use error::{ServerError, ServerErrorKind};
+pub use mongo::{MongoEndpoint, MongoOptions, MongoServer, MongoSet};
 pub use redis::{Readiness, RedisEndpoint, RedisOptions, RedisServer};
 pub use server::Server;
 pub use shared::SharedServer;
