@@ -12,7 +12,7 @@ use session_core::{StoreError, StoreErrorKind};
 use tokio::time::Instant;
 
 use crate::address::{self, PlainText};
-use crate::calls::Calls;
+use crate::calls::{Bounds, Calls};
 use crate::error::Access;
 use crate::names;
 use crate::store::{Inner, MongoStore};
@@ -116,10 +116,12 @@ impl MongoStoreBuilder {
         self
     }
 
-    /// How many calls are under way at a time, 1 to 1,024; others wait. With [`connect`](Self::connect) as many
-    /// connections are opened at most, by default 32, or `maxPoolSize` of the URI. With
-    /// [`from_database`](Self::from_database) say here how many connections your client has for sessions; the
-    /// default is 10, as is the driver's.
+    /// How many calls share the connections at a time, 1 to 1,024; others wait. With [`connect`](Self::connect) it
+    /// is 32 by default, or `maxPoolSize` of the URI. With [`from_database`](Self::from_database) say here how many
+    /// connections your client has for sessions; the default is 10, as is the driver's.
+    ///
+    /// A connection on which no reply comes in time is not counted any more, and stays open until the driver or the
+    /// operating system gives it up. As many again may be open for this reason, and at least 16.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = Some(connections);
@@ -156,7 +158,7 @@ impl MongoStoreBuilder {
     pub async fn connect_lazily(self, uri: &str) -> Result<MongoStore, StoreError> {
         self.check()?;
         let parsed = address::parse(uri, self.plain_text)?;
-        let calls = Calls::new(1);
+        let calls = Calls::new(Bounds::new(1));
         let end = Instant::now() + self.deadline;
         let resolved = async move { ClientOptions::parse(parsed).await };
         let options = calls.ask(end, Access::Read, "read the URI", resolved).await?;
@@ -169,9 +171,10 @@ impl MongoStoreBuilder {
         let most = self.connections.or(options.max_pool_size).unwrap_or(CONNECTIONS);
         check_connections(most)?;
         let criteria = criteria(&options);
-        let client = Client::with_options(self.client_options(options, most))
+        let bounds = Bounds::new(most);
+        let client = Client::with_options(self.client_options(options, bounds))
             .map_err(|error| crate::error::from_driver(&error, Access::Read, "connect").error)?;
-        Ok(self.finish(&client.database(&name), criteria, most))
+        Ok(self.finish(&client.database(&name), criteria, bounds))
     }
 
     /// A store in a database of a client of your own; see [`MongoStore::from_database`].
@@ -183,12 +186,12 @@ impl MongoStoreBuilder {
         self.check()?;
         let most = self.connections.unwrap_or(DRIVER_CONNECTIONS);
         check_connections(most)?;
-        Ok(self.finish(database, ReadPreference::Primary.into(), most))
+        Ok(self.finish(database, ReadPreference::Primary.into(), Bounds::new(most)))
     }
 
     /// For settings that were not changed.
     pub(crate) fn defaults_with(self, database: &Database) -> MongoStore {
-        self.finish(database, ReadPreference::Primary.into(), DRIVER_CONNECTIONS)
+        self.finish(database, ReadPreference::Primary.into(), Bounds::new(DRIVER_CONNECTIONS))
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -204,13 +207,13 @@ impl MongoStoreBuilder {
         Ok(())
     }
 
-    fn client_options(&self, mut options: ClientOptions, most: u32) -> ClientOptions {
+    fn client_options(&self, mut options: ClientOptions, bounds: Bounds) -> ClientOptions {
         // A resent create would have to be told from a foreign one; updates are resent by the store, which knows
         // its own revision.
         options.retry_writes = Some(false);
         options.server_selection_timeout = Some(self.deadline);
         options.connect_timeout = Some(self.connect_timeout);
-        options.max_pool_size = Some(most);
+        options.max_pool_size = Some(bounds.under_way);
         options.max_connecting.get_or_insert(CONNECTING);
         options.app_name.get_or_insert_with(|| env!("CARGO_PKG_NAME").to_owned());
         options.driver_info.get_or_insert_with(|| {
@@ -220,7 +223,12 @@ impl MongoStoreBuilder {
         options
     }
 
-    fn finish(self, database: &Database, criteria: SelectionCriteria, most: u32) -> MongoStore {
+    fn finish(
+        self,
+        database: &Database,
+        criteria: SelectionCriteria,
+        bounds: Bounds,
+    ) -> MongoStore {
         let majority = WriteConcern::builder()
             .w(Acknowledgment::Majority)
             .journal(true)
@@ -234,7 +242,7 @@ impl MongoStoreBuilder {
         MongoStore {
             inner: Arc::new(Inner {
                 collection: database.collection_with_options(&self.collection, options),
-                calls: Calls::new(usize::try_from(most).unwrap_or(usize::MAX)),
+                calls: Calls::new(bounds),
                 margin: self.margin,
                 max_skew: self.max_skew,
                 deadline: self.deadline,
@@ -301,7 +309,7 @@ mod tests {
         assert!(builder().margin(Duration::from_secs(61)).connect_lazily(URI).await.is_ok());
         let store =
             builder().connect_lazily("mongodb://127.0.0.1:1/x?maxPoolSize=7").await.unwrap();
-        assert!(format!("{store:?}").contains("most: 7"), "{store:?}");
+        assert!(format!("{store:?}").contains("connections: 7"), "{store:?}");
     }
 
     #[tokio::test]
@@ -309,11 +317,11 @@ mod tests {
         let uri = "mongodb://127.0.0.1:1/x?retryWrites=true&serverSelectionTimeoutMS=90000&connectTimeoutMS=90000";
         let parsed = ClientOptions::parse(uri).await.unwrap();
         let builder = MongoStore::builder();
-        let options = builder.client_options(parsed, 5);
+        let options = builder.client_options(parsed, Bounds::new(5));
         assert_eq!(options.retry_writes, Some(false));
         assert_eq!(options.server_selection_timeout, Some(Duration::from_secs(3)));
         assert_eq!(options.connect_timeout, Some(Duration::from_secs(2)));
-        assert_eq!(options.max_pool_size, Some(5));
+        assert_eq!(options.max_pool_size, Some(21));
     }
 
     #[tokio::test]

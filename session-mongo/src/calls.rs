@@ -1,5 +1,4 @@
-//! How a call reaches the driver: in a task of its own, in time, and not more at once than there are
-//! connections.
+//! How a call reaches the driver: in a task of its own, in time, and not too many at once.
 //!
 //! A future of the driver must run to its end: dropped half-way it may leave the driver's insides in disorder. So
 //! each runs in a task, and who does not want to wait any longer, or goes away, leaves the task alone.
@@ -14,11 +13,33 @@ use tokio::time::Instant;
 
 use crate::error::{self, Access, Trouble};
 
-/// The way to the driver. As many calls are under way as there are permits; the others wait here, where waiting can
-/// be given up without anything having been sent.
+/// The way to the driver.
+///
+/// The driver cannot be told to give up a connection on which no reply comes, and keeps the call that waits there. So
+/// there are two bounds: on the calls that somebody waits for, and on those that the driver still has. Who waits to
+/// begin waits here, where waiting can be given up without anything having been sent.
 pub(crate) struct Calls {
-    permits: Arc<Semaphore>,
-    most: usize,
+    waited_for: Semaphore,
+    under_way: Arc<Semaphore>,
+    bounds: Bounds,
+}
+
+/// How many calls there may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// That somebody waits for.
+    waited_for: u32,
+    /// That the driver has, those included that nobody waits for any more.
+    pub(crate) under_way: u32,
+}
+
+/// At least so many calls may hang that nobody waits for any more, without others having to wait.
+const SPARE: u32 = 16;
+
+impl Bounds {
+    pub(crate) fn new(connections: u32) -> Self {
+        Self { waited_for: connections, under_way: connections + connections.max(SPARE) }
+    }
 }
 
 /// What came of a call.
@@ -32,8 +53,10 @@ pub(crate) enum Ended<T> {
 }
 
 impl Calls {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(most)), most }
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        let permits = |count| Semaphore::new(usize::try_from(count).unwrap_or(usize::MAX));
+        let (waited_for, under_way) = (permits(bounds.waited_for), permits(bounds.under_way));
+        Self { waited_for, under_way: Arc::new(under_way), bounds }
     }
 
     /// Runs `call` to its end, and waits for that until `deadline`.
@@ -44,11 +67,12 @@ impl Calls {
     ) -> Ended<T> {
         let mut sent = false;
         let ended = tokio::time::timeout_at(deadline, async {
-            let permit = Arc::clone(&self.permits).acquire_owned().await;
+            let _waited_for = self.waited_for.acquire().await;
+            let under_way = Arc::clone(&self.under_way).acquire_owned().await;
             sent = true;
             let task = async move {
                 let ended = call.await;
-                drop(permit);
+                drop(under_way);
                 ended
             };
             tokio::spawn(task).await
@@ -92,8 +116,11 @@ impl<T> Ended<T> {
 
 impl fmt::Debug for Calls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let under_way = self.most.saturating_sub(self.permits.available_permits());
-        f.debug_struct("Calls").field("most", &self.most).field("under_way", &under_way).finish()
+        let free = u32::try_from(self.under_way.available_permits()).unwrap_or(u32::MAX);
+        f.debug_struct("Calls")
+            .field("connections", &self.bounds.waited_for)
+            .field("under_way", &self.bounds.under_way.saturating_sub(free))
+            .finish()
     }
 }
 
@@ -107,9 +134,13 @@ mod tests {
         Instant::now() + Duration::from_millis(millis)
     }
 
+    fn calls(waited_for: u32, under_way: u32) -> Calls {
+        Calls::new(Bounds { waited_for, under_way })
+    }
+
     #[tokio::test]
     async fn a_call_runs_to_its_end_whoever_goes_away() {
-        let calls = Calls::new(1);
+        let calls = calls(1, 1);
         let (done, told) = tokio::sync::oneshot::channel();
         let (go, wait) = tokio::sync::oneshot::channel::<()>();
         let call = async move {
@@ -123,24 +154,39 @@ mod tests {
         drop(running);
         go.send(()).unwrap();
         told.await.unwrap();
-        // Its permit came back.
+        // What it held came back.
         assert!(matches!(calls.run(in_time(60_000), ready(Ok(1))).await, Ended::Answer(1)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_for_a_permit_was_not_sent_and_what_waits_for_an_answer_was() {
-        let calls = Calls::new(1);
-        let hung = calls.run(in_time(10), pending::<mongodb::error::Result<()>>()).await;
-        assert!(matches!(hung, Ended::NoAnswer));
-        let waiting = calls.run(in_time(10), ready(Ok(()))).await;
-        let Ended::NotSent(error) = waiting else { panic!("there was no permit") };
+    async fn who_waits_to_begin_has_sent_nothing_and_who_waits_for_an_answer_may_have() {
+        let calls = calls(1, 2);
+        let hang = || calls.run(in_time(10), pending::<mongodb::error::Result<()>>());
+        for _ in 0..2 {
+            // The one before hangs for ever, and is in nobody's way.
+            assert!(matches!(hang().await, Ended::NoAnswer));
+        }
+        assert_eq!(format!("{calls:?}"), "Calls { connections: 1, under_way: 2 }");
+        let Ended::NotSent(error) = hang().await else { panic!("too many calls are under way") };
         assert_eq!(error.kind(), StoreErrorKind::Timeout);
-        assert_eq!(format!("{calls:?}"), "Calls { most: 1, under_way: 1 }");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn as_many_calls_are_waited_for_as_there_are_connections() {
+        let calls = Arc::new(calls(1, 2));
+        let hung = tokio::spawn({
+            let calls = Arc::clone(&calls);
+            async move { calls.run(in_time(1_000), pending::<mongodb::error::Result<()>>()).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(matches!(calls.run(in_time(10), ready(Ok(()))).await, Ended::NotSent(_)));
+        assert!(matches!(calls.run(in_time(2_000), ready(Ok(1))).await, Ended::Answer(1)));
+        assert!(matches!(hung.await.unwrap(), Ended::NoAnswer));
     }
 
     #[tokio::test]
     async fn a_panic_inside_a_call_is_no_answer() {
-        let calls = Calls::new(1);
+        let calls = calls(1, 1);
         let call = async { if calls_for_panic() { panic!("in the driver") } else { Ok(()) } };
         assert!(matches!(calls.run(in_time(60_000), call).await, Ended::NoAnswer));
         assert!(matches!(calls.run(in_time(60_000), ready(Ok(1))).await, Ended::Answer(1)));

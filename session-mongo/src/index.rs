@@ -92,17 +92,17 @@ impl MongoStore {
         now: Timestamp,
         deleted: &mut u64,
     ) -> Result<(), StoreError> {
-        let deadline = self.walk_deadline();
+        let end = self.walk_deadline();
         let mut behind = None;
         loop {
-            let listing = Listing::Of(subject);
+            let (listing, deadline) = (Listing::Of(subject), end.min(self.deadline()));
             let documents =
                 self.documents_of(listing, behind, CHUNK, doc! { ID: 1 }, deadline).await?;
             let ids: Vec<SessionId> =
                 documents.iter().filter_map(|document| layout::id_of(document)).collect();
             let others: Vec<&SessionId> = ids.iter().filter(|id| Some(*id) != except).collect();
             for some in others.chunks(AT_ONCE) {
-                let ended = self.delete_each(subject, some, now, deadline).await;
+                let ended = self.delete_each(subject, some, now, end).await;
                 *deleted += match &ended {
                     Ok(deleted) => *deleted,
                     Err(error) => error.deleted().unwrap_or_default(),
@@ -123,9 +123,9 @@ impl MongoStore {
         subject: &Subject,
         ids: &[&SessionId],
         now: Timestamp,
-        deadline: Instant,
+        end: Instant,
     ) -> Result<u64, StoreError> {
-        let deadline = deadline.min(self.deadline());
+        let deadline = end.min(self.deadline());
         let each = ids.iter().map(|id| self.delete_if(id, Some(subject), now, deadline));
         let (mut deleted, mut trouble) = (0, None);
         for ended in join_all(each).await {
@@ -176,7 +176,7 @@ impl MongoStore {
 }
 
 /// Documents whose ids are ids of sessions, 16 bytes: the server orders bytes by their number first.
-fn filter(listing: Listing<'_>, behind: Option<&SessionId>) -> Document {
+pub(crate) fn filter(listing: Listing<'_>, behind: Option<&SessionId>) -> Document {
     let last = layout::binary(&[0xff; SessionId::LEN]);
     let ids = match behind {
         Some(id) => doc! { "$gt": layout::binary(id.as_bytes()), "$lte": last },

@@ -132,7 +132,12 @@ pub(crate) fn revision(revision: Revision) -> i64 {
 
 /// The id of the document, if it can be a record's.
 pub(crate) fn id_of(document: &RawDocument) -> Option<SessionId> {
-    let id = generic(document.get(ID).ok()??).ok()?;
+    id_in(document, ID)
+}
+
+/// The id in a field.
+pub(crate) fn id_in(document: &RawDocument, field: &str) -> Option<SessionId> {
+    let id = generic(document.get(field).ok()??).ok()?;
     SessionId::try_from(id).ok()
 }
 

@@ -16,7 +16,9 @@ use tokio::time::Instant;
 use crate::builder::MongoStoreBuilder;
 use crate::calls::{Calls, Ended};
 use crate::error::{self, Access, Trouble, unknown_if};
-use crate::layout::{self, DEADLINE, EXPIRES_AT, ID, REMOVE_AFTER, REVISION, SUBJECT, Unreadable};
+use crate::layout::{
+    self, DEADLINE, EXPIRES_AT, HEADER, ID, REMOVE_AFTER, REVISION, SUBJECT, Unreadable,
+};
 
 /// Sessions in MongoDB.
 ///
@@ -234,7 +236,7 @@ fn by_bytes(id: &[u8]) -> Document {
 }
 
 /// Each time of a live record is later than this, up to the last one there is. Nothing else is a time.
-pub(crate) fn later_than(now: Timestamp) -> Document {
+fn later_than(now: Timestamp) -> Document {
     doc! {
         "$type": "long",
         "$gt": now.as_stored_millis(),
@@ -281,6 +283,7 @@ impl SessionStore for MongoStore {
             filter.insert(REVISION, layout::revision(change.expected()));
             filter.insert(EXPIRES_AT, not_over);
             filter.insert(DEADLINE, later_than(now));
+            filter.insert(HEADER, doc! { "$type": "binData" });
             let stored = layout::encode(record, expires_at, self.inner.margin);
             let written = self
                 .write(deadline, "update", || {

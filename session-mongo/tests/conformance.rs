@@ -1,1 +1,69 @@
-fn main() {}
+//! The rules of the contract, against a real server.
+
+mod raw;
+
+use std::collections::HashSet;
+
+use conformance_tests::servers::MongoEndpoint;
+use conformance_tests::{Endpoint, Fixture, Profile, Result, Space, Suite};
+use session_core::SessionId;
+use session_mongo::{MongoStore, MongoStoreBuilder};
+use tokio::sync::Mutex;
+
+use raw::Raw;
+
+struct Mongo {
+    server: Endpoint,
+    /// The namespaces whose indexes are there.
+    indexed: Mutex<HashSet<String>>,
+}
+
+impl Fixture for Mongo {
+    type Store = MongoStore;
+    const PROFILE: Profile = Profile::new("session-mongo");
+
+    async fn start() -> Result<Self> {
+        let server = MongoEndpoint::shared()?;
+        let server = Endpoint::parse(server.url())?.described(server.to_string());
+        Ok(Self { server, indexed: Mutex::default() })
+    }
+
+    async fn open(&self, space: &Space) -> Result<MongoStore> {
+        self.open_with(MongoStore::builder(), space).await
+    }
+
+    async fn open_narrow(&self, space: &Space) -> Result<MongoStore> {
+        self.open_with(MongoStore::builder().connections(1), space).await
+    }
+
+    fn backend(&self) -> String {
+        self.server.description()
+    }
+
+    async fn physical_rows(&self, space: &Space) -> Result<Option<u64>> {
+        Raw::open(&self.server, space).await?.documents().await.map(Some)
+    }
+
+    async fn corrupt(&self, space: &Space, id: &SessionId) -> Result<Option<()>> {
+        Raw::open(&self.server, space).await?.spoil(id).await.map(Some)
+    }
+
+    async fn stored(&self, space: &Space) -> Result<Option<Vec<Vec<u8>>>> {
+        Raw::open(&self.server, space).await?.everything().await.map(Some)
+    }
+}
+
+impl Mongo {
+    async fn open_with(&self, builder: MongoStoreBuilder, space: &Space) -> Result<MongoStore> {
+        let url = space.route_url(&self.server).await?;
+        let store = builder.collection(space.name()).connect(&url).await?;
+        if self.indexed.lock().await.insert(space.name().to_owned()) {
+            store.ensure_indexes().await?;
+        }
+        Ok(store)
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    Suite::<Mongo>::new().subject_index().inspect().main()
+}
