@@ -24,6 +24,7 @@
 //! [`Server`] and [`SharedServer`] are the same for every kind of server; use them by the names of a kind,
 //! such as [`RedisServer`] and [`RedisEndpoint`].
 
+mod dynamo;
 mod error;
 mod folder;
 mod locate;
@@ -43,6 +44,7 @@ mod user;
 #[cfg(unix)]
 mod tests;
 
+pub use dynamo::{DynamoEndpoint, DynamoOptions, DynamoServer};
 pub use error::{ServerError, ServerErrorKind};
 pub use redis::{Readiness, RedisEndpoint, RedisOptions, RedisServer};
 pub use server::Server;

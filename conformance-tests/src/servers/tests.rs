@@ -12,8 +12,8 @@ use super::process::{Launch, Process, Signal};
 use super::resp::{Connection, Reply};
 use super::user::User;
 use super::{
-    Readiness, RedisEndpoint, RedisOptions, RedisServer, ServerErrorKind, folder::Folder, locate,
-    port,
+    DynamoOptions, DynamoServer, Readiness, RedisEndpoint, RedisOptions, RedisServer,
+    ServerErrorKind, folder::Folder, locate, port,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -378,6 +378,22 @@ fn the_shared_endpoint_is_one_for_all() {
     let first = RedisEndpoint::shared().unwrap();
     let second = thread::spawn(|| RedisEndpoint::shared().unwrap()).join().unwrap();
     assert!(std::ptr::eq(first, second));
+}
+
+#[test]
+fn a_dynamodb_local_answers_says_what_it_is_and_comes_back() {
+    for options in [DynamoOptions::new(), DynamoOptions::new().on_disk()] {
+        let server = DynamoServer::start(options).unwrap();
+        assert_eq!(server.product(), "DynamoDB Local");
+        assert!(server.version().starts_with(|it: char| it.is_ascii_digit()), "{server:?}");
+        let url = server.url();
+        assert_eq!(url, format!("dynamodb://127.0.0.1:{}?region=eu-west-1", server.port()));
+        server.kill().unwrap();
+        assert_eq!(server.pid(), None);
+        server.restart().unwrap();
+        assert_eq!(server.url(), url);
+        assert!(is_alive(server.pid().unwrap()));
+    }
 }
 
 /// An environment of exactly these variables.
