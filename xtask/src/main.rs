@@ -4,6 +4,8 @@ mod check_deps;
 mod command;
 mod features;
 mod fetch;
+#[cfg(test)]
+mod front_page;
 mod interop;
 mod leftovers;
 mod licence;
