@@ -6,6 +6,8 @@ mod endpoint;
 mod fixture;
 mod fresh;
 mod history;
+#[cfg(feature = "http")]
+pub mod http;
 mod in_flight;
 mod net;
 mod people;
