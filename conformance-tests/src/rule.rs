@@ -251,6 +251,7 @@ macro_rules! __rule_table {
                 held_round_trips_leave_an_order = "F08",
                 waiting_for_a_connection_ends_in_time = "F09",
                 late_replies_reach_nobody = "F10",
+                sends_of_one_call_leave_an_order = "F11",
             }
             round_trips {
                 common_path_takes_one = "W01",

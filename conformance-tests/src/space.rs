@@ -43,7 +43,12 @@ impl Space {
         let address = endpoint.address().ok_or("an in-process endpoint has no address")?;
         match &self.proxy {
             None => Ok(address.to_owned()),
-            Some(proxy) => Ok(proxy.route(address, endpoint.password()).await?),
+            Some(proxy) => {
+                if let Some(password) = endpoint.password() {
+                    proxy.know_password(password);
+                }
+                Ok(proxy.route(address).await?)
+            }
         }
     }
 

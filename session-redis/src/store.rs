@@ -476,6 +476,10 @@ impl SessionStore for RedisStore {
             .map_err(Failure::of_write)?;
         let reply = own_reply(written.replies)?;
         match error::int(reply, "touch").map_err(|error| unknown_if(written.resent, error))? {
+            // Somebody may have ended the session after an earlier send had touched it.
+            0 if written.resent => {
+                Err(StoreError::new(StoreErrorKind::OutcomeUnknown, "touch was sent twice"))
+            }
             0 => Ok(TouchOutcome::Missing),
             1 => written.durable.map(|()| TouchOutcome::Touched),
             3 => Err(layout::Unreadable::Corrupt.into()),

@@ -2,6 +2,8 @@
 
 mod check_deps;
 mod command;
+#[cfg(test)]
+mod docs;
 mod features;
 mod fetch;
 mod interop;

@@ -1,10 +1,11 @@
 //! Whether a history of concurrent operations on one session could have happened one by one.
 //!
-//! `record` writes histories down, `model` says what a session does when nobody else is there, `check`
+//! `client` makes the calls of one of several clients, `record` writes histories down, `model` says what a session does when nobody else is there, `check`
 //! looks for an order of the operations that the model allows, and `render` shows a history in which
 //! there is none.
 
 mod check;
+mod client;
 mod model;
 mod record;
 mod render;
@@ -12,10 +13,11 @@ mod render;
 mod tests;
 
 pub(crate) use check::check;
+pub(crate) use client::Client;
 #[cfg(test)]
 pub(crate) use model::Write;
 pub(crate) use model::{Answer, Call};
-pub(crate) use record::Recorder;
+pub(crate) use record::{Recorder, Sent};
 pub(crate) use render::render;
 
 /// One operation of a history.

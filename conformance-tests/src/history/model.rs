@@ -45,6 +45,8 @@ pub(crate) enum Answer {
     Update(UpdateOutcome),
     Touch(TouchOutcome),
     Delete(bool),
+    /// A delete that may have been sent twice answered `false`: the record is gone, whoever removed it.
+    Gone,
 }
 
 /// The stored record, live or not. `None` when there is none.
@@ -96,6 +98,7 @@ pub(crate) fn step(state: State, call: &Call, answer: Option<&Answer>) -> Option
             }
             None => given(Answer::Touch(TouchOutcome::Missing)).then_some(state),
         },
+        Call::Delete { .. } if answer == Some(&Answer::Gone) => Some(None),
         Call::Delete { now } => {
             let live = state.is_some_and(|stored| stored.is_live(now));
             given(Answer::Delete(live)).then_some(None)

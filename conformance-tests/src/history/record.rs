@@ -6,16 +6,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use session_core::{Change, Record, Revision, SessionId, SessionStore, StoreError, Timestamp};
 
-use super::Operation;
 use super::model::{Answer, Call, Write};
+use super::{Operation, check, render};
 use crate::fresh::differences;
+use crate::verdict::{Checked, Stop};
 
 /// The content that a loaded record has when nobody wrote it like this.
 const PHANTOM: u32 = u32::MAX;
 
+/// Whether a call may have been sent more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Once,
+    /// Where connections break. The answer of a delete is then advisory.
+    Again,
+}
+
 /// The history of one session, written down by all its clients.
 #[derive(Debug)]
 pub(crate) struct Recorder {
+    sent: Sent,
     events: AtomicU64,
     inner: Mutex<Inner>,
 }
@@ -27,13 +37,22 @@ struct Inner {
 }
 
 impl Recorder {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { events: AtomicU64::new(0), inner: Mutex::default() })
+    pub(crate) fn new(sent: Sent) -> Arc<Self> {
+        Arc::new(Self { sent, events: AtomicU64::new(0), inner: Mutex::default() })
     }
 
     /// What has been written down.
     pub(crate) fn history(&self) -> Vec<Operation> {
         self.lock().operations.clone()
+    }
+
+    /// Fails when no order explains what was written down. Times are shown relative to `base`.
+    pub(crate) fn expect_an_order(&self, base: Timestamp) -> Checked {
+        let history = self.history();
+        check(&history).map_err(|stuck| {
+            let timeline = render(&history, &stuck, base.as_millis());
+            Stop::failed(format!("no order explains this history\n{timeline}"))
+        })
     }
 
     pub(crate) async fn create(
@@ -99,7 +118,11 @@ impl Recorder {
         now: Timestamp,
     ) -> Result<Option<Answer>, StoreError> {
         let call = Call::Delete { now: now.as_millis() };
-        self.note(client, call, async { store.delete(id, now).await.map(Answer::Delete) }).await
+        let answer = |deleted| match (deleted, self.sent) {
+            (false, Sent::Again) => Answer::Gone,
+            _ => Answer::Delete(deleted),
+        };
+        self.note(client, call, async { store.delete(id, now).await.map(answer) }).await
     }
 
     /// Makes the call and writes it down. `None` when its outcome is unknown; an error that says that the

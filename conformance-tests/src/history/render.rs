@@ -90,6 +90,7 @@ fn show_answer(answer: &Answer, base: u64) -> String {
         Answer::Update(outcome) => format!("{outcome:?}"),
         Answer::Touch(outcome) => format!("{outcome:?}"),
         Answer::Delete(deleted) => deleted.to_string(),
+        Answer::Gone => "false, perhaps sent twice".to_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What shall happen to which round trip.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -8,11 +9,14 @@ use crate::search::Search;
 
 /// What can happen to a round trip, or to all that follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+#[non_exhaustive]
+pub enum Fault {
     /// Nobody listens any more, and the connections that are open are closed.
     Refuse,
     /// The request is swallowed and the connection closed.
     LoseRequest,
+    /// Half of the first bytes of the request arrive, then the connection is closed.
+    CutRequest,
     /// The request arrives. Its reply is swallowed and the connection closed.
     LoseReply,
     /// The request arrives. Half of the first bytes of its reply pass, then the connection is closed.
@@ -23,6 +27,8 @@ pub(crate) enum Fault {
     Silence,
     /// The request arrives. Its reply comes byte by byte, with pauses.
     Trickle,
+    /// The request arrives after this time.
+    Delay(Duration),
     /// The request is kept until the fault is taken away.
     HoldRequest,
     /// The request arrives. Its reply is kept until the fault is taken away.
@@ -31,7 +37,8 @@ pub(crate) enum Fault {
 
 /// How long a fault lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Span {
+#[allow(clippy::exhaustive_enums, reason = "it passes, or it stays")]
+pub enum Span {
     /// It strikes one round trip; those that follow are in order.
     Once,
     /// It strikes every round trip until it is taken away, those of new connections included.
@@ -50,7 +57,10 @@ struct State {
     fault: Option<(Fault, Span)>,
     /// The round trip with which the fault begins.
     first: u64,
+    /// What comes after a fault that strikes once is held.
+    holds_next: bool,
     trips: u64,
+    connections: u64,
     struck: u64,
     held: u64,
     /// How often what was held has been let go.
@@ -79,8 +89,15 @@ impl Control {
         self.change(|state| {
             state.fault = Some((fault, span));
             state.first = state.trips + trip;
+            state.holds_next = false;
             (state.struck, state.held, state.sightings) = (0, 0, 0);
         });
+    }
+
+    /// The same, once for the next round trip; the one that follows is held.
+    pub(super) fn arm_then_hold(&self, fault: Fault) {
+        self.arm(fault, 1, Span::Once);
+        self.change(|state| state.holds_next = true);
     }
 
     /// Takes the fault away and lets go what is held.
@@ -99,6 +116,14 @@ impl Control {
             state.needle = Some(search);
             state.sightings = 0;
         });
+    }
+
+    pub(super) fn connected(&self) {
+        self.lock().connections += 1;
+    }
+
+    pub(super) fn connections(&self) -> u64 {
+        self.lock().connections
     }
 
     pub(super) fn trips(&self) -> u64 {
@@ -123,6 +148,9 @@ impl Control {
         let mut state = self.lock();
         state.trips += 1;
         let (fault, span) = state.fault?;
+        if state.holds_next && state.trips == state.first + 1 {
+            return Some(Fault::HoldRequest);
+        }
         let strikes = match span {
             Span::Once => state.trips == state.first,
             Span::ForGood => state.trips >= state.first,

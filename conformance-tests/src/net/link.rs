@@ -26,6 +26,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Carries bytes between the client and `upstream` until either closes, or a fault closes both.
 pub(super) async fn carry(client: TcpStream, upstream: &str, control: &Control) -> io::Result<()> {
     let server = TcpStream::connect(upstream).await?;
+    control.connected();
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();
@@ -63,6 +64,12 @@ impl Link<'_> {
             let bytes = &buffer[..count];
             match self.asked(bytes) {
                 Some(Fault::LoseRequest) => return Ok(()),
+                Some(Fault::CutRequest) => return to.write_all(&bytes[..count / 2]).await,
+                Some(Fault::Delay(time)) => {
+                    tokio::time::sleep(time).await;
+                    // What follows in the same burst is not late once more.
+                    self.lock().fault = None;
+                }
                 Some(Fault::Hang) => pending().await,
                 Some(Fault::HoldRequest) => self.released().await,
                 _ => {}

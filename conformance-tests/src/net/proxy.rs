@@ -24,8 +24,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// A TCP proxy in this process, on loopback only, that disturbs what it carries as it is told.
 ///
-/// One for each handle under test. It ends, with all its connections, when it is dropped.
-pub(crate) struct Proxy {
+/// One for each handle under test. It ends, with all its connections, when it is dropped, and runs as tasks of
+/// the tokio runtime on which it is used.
+pub struct Proxy {
     control: Arc<Control>,
     doors: AsyncMutex<Vec<Door>>,
     passwords: Mutex<Vec<String>>,
@@ -56,7 +57,9 @@ impl Drop for Listening {
 }
 
 impl Proxy {
-    pub(crate) fn new() -> Arc<Self> {
+    /// A proxy that leads nowhere yet and disturbs nothing.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
         Arc::new(Self {
             control: Arc::new(Control::new()),
             doors: AsyncMutex::default(),
@@ -64,10 +67,13 @@ impl Proxy {
         })
     }
 
-    /// The address to connect to in order to reach `upstream` through here. The same server has the same
-    /// address each time.
-    pub(crate) async fn route(&self, upstream: &str, password: Option<&str>) -> io::Result<String> {
-        self.passwords().extend(password.map(str::to_owned));
+    /// The address to connect to in order to reach the server at `upstream`, which is `host:port`, through here.
+    /// The same server has the same address each time.
+    ///
+    /// # Errors
+    ///
+    /// When nobody can listen on loopback.
+    pub async fn route(&self, upstream: &str) -> io::Result<String> {
         let mut doors = self.doors.lock().await;
         if let Some(door) = doors.iter().find(|door| door.upstream == upstream) {
             return Ok(door.address.to_string());
@@ -80,6 +86,11 @@ impl Proxy {
         Ok(address.to_string())
     }
 
+    /// Remembers the password of a server behind.
+    pub(crate) fn know_password(&self, password: &str) {
+        self.passwords().push(password.to_owned());
+    }
+
     /// Whether anybody has asked for a way through here.
     pub(crate) async fn is_used(&self) -> bool {
         !self.doors.lock().await.is_empty()
@@ -90,8 +101,12 @@ impl Proxy {
         self.passwords().clone()
     }
 
-    /// Lets `fault` strike the round trip `trip` from now, the next one being 1.
-    pub(crate) async fn strike(&self, fault: Fault, trip: u64, span: Span) -> io::Result<()> {
+    /// Lets `fault` strike the round trip `trip` from now, the next one being 1. Takes the place of a fault before.
+    ///
+    /// # Errors
+    ///
+    /// When the port of a server that shall be refused is lost on the way.
+    pub async fn strike(&self, fault: Fault, trip: u64, span: Span) -> io::Result<()> {
         self.control.arm(fault, trip, span);
         if fault == Fault::Refuse {
             for door in &mut *self.doors.lock().await {
@@ -101,9 +116,18 @@ impl Proxy {
         Ok(())
     }
 
+    /// Lets `fault` strike the next round trip, and holds the one after it.
+    pub(crate) fn strike_then_hold(&self, fault: Fault) {
+        self.control.arm_then_hold(fault);
+    }
+
     /// Everything is in order again. What was held goes on its way; a connection on which bytes were kept for
     /// good stays as it is, as after a broken path.
-    pub(crate) async fn heal(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// When nobody can listen any more.
+    pub async fn heal(&self) -> io::Result<()> {
         self.control.disarm();
         for door in &mut *self.doors.lock().await {
             if let DoorState::Shut(_) = door.state {
@@ -118,28 +142,37 @@ impl Proxy {
         Ok(())
     }
 
+    /// Connections that were made since the proxy was.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.control.connections()
+    }
+
     /// Round trips that have begun since the proxy was made.
-    pub(crate) fn trips(&self) -> u64 {
+    #[must_use]
+    pub fn trips(&self) -> u64 {
         self.control.trips()
     }
 
     /// Round trips that the last fault has struck.
-    pub(crate) fn struck(&self) -> u64 {
+    #[must_use]
+    pub fn struck(&self) -> u64 {
         self.control.struck()
     }
 
     /// Waits until something is held.
-    pub(crate) async fn held(&self) {
+    pub async fn held(&self) {
         self.control.held().await;
     }
 
     /// Counts the bursts of clients that contain `needle` from now on.
-    pub(crate) fn look_for(&self, needle: &[u8]) {
+    pub fn look_for(&self, needle: &[u8]) {
         self.control.look_for(needle);
     }
 
     /// How many there were.
-    pub(crate) fn sightings(&self) -> u64 {
+    #[must_use]
+    pub fn sightings(&self) -> u64 {
         self.control.sightings()
     }
 

@@ -57,7 +57,7 @@ async fn expect_silence(stream: &mut TcpStream) {
 }
 
 async fn line(proxy: &Proxy) -> TcpStream {
-    let address = proxy.route(&server().await, None).await.unwrap();
+    let address = proxy.route(&server().await).await.unwrap();
     TcpStream::connect(address).await.unwrap()
 }
 
@@ -78,9 +78,10 @@ async fn bytes_pass_and_round_trips_are_counted() {
 async fn a_server_has_one_address_and_passwords_are_kept() {
     let proxy = Proxy::new();
     let upstream = server().await;
-    let first = proxy.route(&upstream, Some("canary")).await.unwrap();
-    assert_eq!(proxy.route(&upstream, None).await.unwrap(), first);
-    assert_ne!(proxy.route(&server().await, None).await.unwrap(), first);
+    let first = proxy.route(&upstream).await.unwrap();
+    proxy.know_password("canary");
+    assert_eq!(proxy.route(&upstream).await.unwrap(), first);
+    assert_ne!(proxy.route(&server().await).await.unwrap(), first);
     assert_eq!(proxy.known_passwords(), ["canary"]);
     assert!(!format!("{proxy:?}").contains("canary"));
 }
@@ -89,7 +90,7 @@ async fn a_server_has_one_address_and_passwords_are_kept() {
 async fn refused_connections_are_refused_until_healed() {
     let proxy = Proxy::new();
     let upstream = server().await;
-    let address = proxy.route(&upstream, None).await.unwrap();
+    let address = proxy.route(&upstream).await.unwrap();
     let mut stream = TcpStream::connect(&address).await.unwrap();
     say(&mut stream, b"x").await;
     hear(&mut stream, 2).await;
@@ -107,9 +108,12 @@ async fn refused_connections_are_refused_until_healed() {
 
 #[tokio::test]
 async fn requests_and_replies_are_lost_or_cut() {
-    for (fault, reply) in
-        [(Fault::LoseRequest, &b""[..]), (Fault::LoseReply, b""), (Fault::CutReply, b"abcd")]
-    {
+    for (fault, reply) in [
+        (Fault::LoseRequest, &b""[..]),
+        (Fault::CutRequest, b""),
+        (Fault::LoseReply, b""),
+        (Fault::CutReply, b"abcd"),
+    ] {
         let proxy = Proxy::new();
         let mut stream = line(&proxy).await;
         proxy.strike(fault, 2, Span::Once).await.unwrap();
@@ -124,10 +128,25 @@ async fn requests_and_replies_are_lost_or_cut() {
 }
 
 #[tokio::test]
+async fn half_of_a_cut_request_arrives() {
+    let proxy = Proxy::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = proxy.route(&listener.local_addr().unwrap().to_string()).await.unwrap();
+    proxy.strike(Fault::CutRequest, 1, Span::Once).await.unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    say(&mut stream, b"abcd").await;
+    let (mut accepted, _) = listener.accept().await.unwrap();
+    let mut heard = Vec::new();
+    timeout(SOON, accepted.read_to_end(&mut heard)).await.unwrap().unwrap();
+    assert_eq!(heard, b"ab");
+    expect_end(&mut stream).await;
+}
+
+#[tokio::test]
 async fn a_fault_for_good_strikes_new_connections_too() {
     let proxy = Proxy::new();
     let upstream = server().await;
-    let address = proxy.route(&upstream, None).await.unwrap();
+    let address = proxy.route(&upstream).await.unwrap();
     proxy.strike(Fault::LoseReply, 1, Span::ForGood).await.unwrap();
     for _ in 0..3 {
         let mut stream = TcpStream::connect(&address).await.unwrap();
@@ -142,7 +161,7 @@ async fn what_hangs_stays_so_and_new_connections_work_when_healed() {
     for fault in [Fault::Hang, Fault::Silence] {
         let proxy = Proxy::new();
         let upstream = server().await;
-        let address = proxy.route(&upstream, None).await.unwrap();
+        let address = proxy.route(&upstream).await.unwrap();
         let mut stream = TcpStream::connect(&address).await.unwrap();
         proxy.strike(fault, 1, Span::ForGood).await.unwrap();
         say(&mut stream, b"x").await;
@@ -167,6 +186,20 @@ async fn what_is_held_goes_on_when_healed() {
         proxy.heal().await.unwrap();
         assert_eq!(hear(&mut stream, 8).await, b"heldheld");
     }
+}
+
+#[tokio::test]
+async fn what_is_delayed_arrives_late_and_whole() {
+    let proxy = Proxy::new();
+    let mut stream = line(&proxy).await;
+    proxy.strike(Fault::Delay(WHILE), 1, Span::ForGood).await.unwrap();
+    for _ in 0..2 {
+        let begun = Instant::now();
+        say(&mut stream, b"late").await;
+        assert_eq!(hear(&mut stream, 8).await, b"latelate");
+        assert!(begun.elapsed() >= WHILE);
+    }
+    assert_eq!((proxy.struck(), proxy.connections()), (2, 1));
 }
 
 #[tokio::test]

@@ -1,19 +1,16 @@
 //! Chapter "Concurrency".
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use session_core::{
-    CreateOutcome, Record, Revision, SessionId, SessionStore, StoreError, Subject, Timestamp,
-    UpdateOutcome,
+    CreateOutcome, Record, SessionStore, StoreError, Subject, Timestamp, UpdateOutcome,
 };
 
 pub(crate) use super::dropped::dropped_calls_keep_no_connection;
 use super::subject_index::lists;
 use crate::cx::{Cx, index_of, list_all, same};
-use crate::fresh::{Fresh, random_id};
-use crate::history::{Recorder, check, render};
+use crate::history::{Client, Sent};
 use crate::race::{poll_at_most, race};
 use crate::rng::Rng;
 use crate::verdict::{Checked, Stop, ensure, ensure_eq};
@@ -44,107 +41,17 @@ async fn one_history(
     subject: Subject,
     base: Timestamp,
 ) -> Checked {
-    let recorder = Recorder::new();
-    let id = random_id(&mut rng);
-    let clients = handles.iter().enumerate().map(|(number, handle)| {
-        let client = Client {
-            number,
-            store: Arc::clone(handle),
-            recorder: Arc::clone(&recorder),
-            rng: rng.fork(),
-            id,
-            subject: subject.clone(),
-            base,
-            seen: None,
-        };
-        client.run()
+    let (recorder, _, clients) = Client::each(Sent::Once, handles, &mut rng, &subject, base);
+    let operations = clients.into_iter().map(|mut client| async move {
+        for _ in 0..OPERATIONS {
+            client.operate().await?;
+        }
+        Ok::<_, StoreError>(())
     });
-    for ended in race(clients).await? {
+    for ended in race(operations).await? {
         ended?;
     }
-    let history = recorder.history();
-    check(&history).map_err(|stuck| {
-        let timeline = render(&history, &stuck, base.as_millis());
-        Stop::failed(format!("no order explains this history\n{timeline}"))
-    })
-}
-
-/// One of several that use the same session at the same time.
-struct Client {
-    number: usize,
-    store: Arc<dyn SessionStore>,
-    recorder: Arc<Recorder>,
-    rng: Rng,
-    id: SessionId,
-    subject: Subject,
-    base: Timestamp,
-    /// The record as this client saw it last; it may be long out of date.
-    seen: Option<Record>,
-}
-
-impl Client {
-    async fn run(mut self) -> Result<(), StoreError> {
-        for _ in 0..OPERATIONS {
-            // A store that answers without waiting would else see one client after the other.
-            if self.rng.one_in(2) {
-                tokio::task::yield_now().await;
-            }
-            self.operate().await?;
-        }
-        Ok(())
-    }
-
-    async fn operate(&mut self) -> Result<(), StoreError> {
-        // Clocks and lives are close enough together that no store may have reclaimed anything.
-        let now = self.rng.pick(&[0, 0, 0, 30_000, 50_000]);
-        let now = self.base.plus(Duration::from_millis(now));
-        match (self.rng.below(100), self.seen.take()) {
-            (0..18, seen) => {
-                let record = self.fresh();
-                self.recorder.create(self.number, &*self.store, &record, now).await?;
-                self.seen = Some(if self.rng.one_in(4) { seen.unwrap_or(record) } else { record });
-            }
-            (18..55, Some(seen)) => {
-                let change = seen.change(Revision::from_bytes(self.rng.bytes()));
-                let mut change = change
-                    .payload(format!("by {}: {}", self.number, self.rng.next()))
-                    .expires_at(self.later());
-                if self.rng.one_in(4) {
-                    let until = self.later();
-                    change = change
-                        .login(self.subject.clone(), until)
-                        .unwrap_or_else(|_| seen.change(Revision::from_bytes(self.rng.bytes())));
-                }
-                self.recorder.update(self.number, &*self.store, &change, now).await?;
-                let keep = self.rng.one_in(3);
-                self.seen = Some(if keep { seen } else { change.record().clone() });
-            }
-            (55..68, seen) => {
-                let until = self.later();
-                self.recorder.touch(self.number, &*self.store, &self.id, until, now).await?;
-                self.seen = seen;
-            }
-            (68..82, seen) => {
-                self.recorder.delete(self.number, &*self.store, &self.id, now).await?;
-                self.seen = seen;
-            }
-            (_, seen) => {
-                let found = self.recorder.load(self.number, &*self.store, &self.id, now).await?;
-                self.seen = found.or(seen);
-            }
-        }
-        Ok(())
-    }
-
-    fn fresh(&mut self) -> Record {
-        let fresh = Fresh::new(self.rng.fork(), self.base).id(self.id);
-        fresh.expires_at(self.later()).deadline(self.later()).record()
-    }
-
-    fn later(&mut self) -> Timestamp {
-        let millis = self.rng.pick(&[20_000, 40_000, 60_000]);
-        self.base.plus(Duration::from_millis(millis))
-    }
+    recorder.expect_an_order(base)
 }
 
 /// More polls than any call needs.

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 pub(crate) use super::dropped::dropped_calls_mix_up_no_replies;
 use super::errors::everything_about;
 pub(crate) use super::held::held_round_trips_leave_an_order;
+pub(crate) use super::resent::sends_of_one_call_leave_an_order;
 pub(crate) use super::waiting::{late_replies_reach_nobody, waiting_for_a_connection_ends_in_time};
 use crate::cx::{Cx, Line};
 use crate::net::{Answer, Call, Claim, Fault, Proxy, Span, Verb};
@@ -30,7 +31,7 @@ pub(super) const RECOVERY: Duration = Duration::from_secs(5);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
-const CUTS: [Fault; 3] = [Fault::LoseRequest, Fault::LoseReply, Fault::CutReply];
+const CUTS: [Fault; 4] = [Fault::LoseRequest, Fault::CutRequest, Fault::LoseReply, Fault::CutReply];
 const SPANS: [Span; 2] = [Span::Once, Span::ForGood];
 
 pub(crate) async fn lost_is_never_an_answer(cx: &Cx) -> Checked {
@@ -68,7 +69,8 @@ async fn ends_in_time(cx: &Cx, fault: Fault, verb: Verb) -> Checked {
 
 pub(crate) async fn lost_reply_of_a_write_is_unknown(cx: &Cx) -> Checked {
     let verbs: Vec<_> = verbs(cx).await?.into_iter().filter(|verb| verb.writes()).collect();
-    let faults = [Fault::LoseReply, Fault::CutReply, Fault::Silence, Fault::LoseRequest];
+    let faults =
+        [Fault::LoseReply, Fault::CutReply, Fault::Silence, Fault::LoseRequest, Fault::CutRequest];
     let mut troubles = vec![(Fault::Refuse, Span::ForGood), (Fault::Hang, Span::ForGood)];
     troubles.extend(faults.iter().flat_map(|fault| SPANS.map(|span| (*fault, span))));
     for incident in incidents(cx, &verbs, &troubles).await? {
@@ -81,6 +83,7 @@ pub(crate) async fn calls_succeed_when_the_server_is_back(cx: &Cx) -> Checked {
     let faults = [
         Fault::Refuse,
         Fault::LoseRequest,
+        Fault::CutRequest,
         Fault::LoseReply,
         Fault::CutReply,
         Fault::Hang,

@@ -15,6 +15,7 @@ pub(crate) mod inspect;
 pub(crate) mod isolation;
 pub(crate) mod load;
 pub(crate) mod purge;
+pub(crate) mod resent;
 pub(crate) mod rotation;
 pub(crate) mod round_trips;
 pub(crate) mod secrecy;

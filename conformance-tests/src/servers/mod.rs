@@ -24,6 +24,7 @@
 //! [`Server`] and [`SharedServer`] are the same for every kind of server; use them by the names of a kind,
 //! such as [`RedisServer`] and [`RedisEndpoint`].
 
+mod disk;
 mod error;
 mod folder;
 mod locate;

@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Write as _};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::disk;
 use super::error::{ServerError, ServerErrorKind};
 use super::locate::Kind;
 use super::location::{self, Location, percent_encoded};
@@ -39,6 +40,7 @@ pub struct RedisOptions {
     password: Option<String>,
     tls: bool,
     readiness: Readiness,
+    disk: Option<u64>,
 }
 
 impl RedisOptions {
@@ -67,6 +69,16 @@ impl RedisOptions {
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    /// Gives the server a disk of its own with room for so many bytes, which [`fill_disk`](Server::fill_disk)
+    /// fills. What is on it is gone when the server ends, however it ends.
+    ///
+    /// On Linux only, as root or where the kernel lets users have name spaces of their own.
+    #[must_use]
+    pub fn disk(mut self, bytes: u64) -> Self {
+        self.disk = Some(bytes);
         self
     }
 
@@ -100,6 +112,27 @@ impl Server<Redis> {
     #[must_use]
     pub fn tls_files(&self) -> Option<&TlsFiles> {
         self.kind().tls_files.as_ref()
+    }
+
+    /// Leaves no room on the disk that was asked for.
+    pub fn fill_disk(&self) -> Result<(), ServerError> {
+        self.on_disk("fill its disk", disk::fill)
+    }
+
+    /// Gives the room back.
+    pub fn empty_disk(&self) -> Result<(), ServerError> {
+        self.on_disk("empty its disk", disk::empty)
+    }
+
+    fn on_disk(
+        &self,
+        doing: &str,
+        act: impl Fn(u32, &Path) -> io::Result<()>,
+    ) -> Result<(), ServerError> {
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "no running server with a disk");
+        let disk = self.kind().options.disk.and(self.pid()).ok_or_else(missing);
+        disk.and_then(|pid| act(pid, &self.folder().join(DISK)))
+            .map_err(|error| ServerError::control(&format!("{}: {doing}", self.label()), &error))
     }
 
     /// Sends one command on a new connection and answers its reply as text, an array as one line per
@@ -195,7 +228,10 @@ impl Product for Redis {
     fn command(&self, site: &Site) -> io::Result<Command> {
         let mut command = Command::new(site.program());
         command.arg(site.folder().join(CONFIG));
-        Ok(command)
+        match self.options.disk {
+            Some(bytes) => disk::with_disk(&command, &self.data(site), bytes),
+            None => Ok(command),
+        }
     }
 
     fn ask(&self, ports: &[u16], pid: u32) -> io::Result<Answer> {
@@ -236,6 +272,8 @@ impl Product for Redis {
 }
 
 const CONFIG: &str = "redis.conf";
+/// The folder of a disk of its own.
+const DISK: &str = "disk";
 
 impl Redis {
     fn config(&self, site: &Site) -> String {
@@ -245,7 +283,7 @@ impl Redis {
             self.plain_port(site.ports())
         );
         // Writing to a string cannot fail.
-        let _ = writeln!(config, "dir {}", quoted(&site.folder().to_string_lossy()));
+        let _ = writeln!(config, "dir {}", quoted(&self.data(site).to_string_lossy()));
         if let Some(password) = &self.options.password {
             let _ = writeln!(config, "requirepass {}", quoted(password));
         }
@@ -261,6 +299,14 @@ impl Redis {
             let _ = writeln!(config, "{directive}");
         }
         config
+    }
+
+    /// Where the server keeps its data.
+    fn data(&self, site: &Site) -> PathBuf {
+        match self.options.disk {
+            Some(_) => site.folder().join(DISK),
+            None => site.folder().to_owned(),
+        }
     }
 
     /// A connection without TLS, with the password given. A refused password shows in the next reply.

@@ -6,6 +6,7 @@
 mod backend;
 mod defects;
 mod harness;
+mod load;
 mod meddling;
 mod mutants;
 mod network_mutants;

@@ -65,6 +65,10 @@ pub(crate) enum Defect {
     LateCallKeepsItsPlace,
     /// A call that is given up leaves its connection to the next one.
     LateCallLeavesItsConnection,
+    /// An update that was sent again answers as if it had been sent once.
+    ResentUpdateForgetsItsFirstSend,
+    /// So does a touch.
+    ResentTouchForgetsItsFirstSend,
     /// Before each call the server is asked whether it is there.
     AsksBeforeEachCall,
     /// A create with a subject looks at the record and at the index before it writes.
@@ -96,6 +100,8 @@ const ALL: &[(Defect, &str)] = &[
     (Defect::WaitsForEver, "F09"),
     (Defect::LateCallKeepsItsPlace, "F09"),
     (Defect::LateCallLeavesItsConnection, "F10"),
+    (Defect::ResentUpdateForgetsItsFirstSend, "F11"),
+    (Defect::ResentTouchForgetsItsFirstSend, "F11"),
     (Defect::AsksBeforeEachCall, "W01"),
     (Defect::EntryTakesThree, "W01"),
     (Defect::TouchIsNotSent, "W01"),

@@ -115,24 +115,3 @@ async fn writes_that_wait_do_not_hold_up_reads() {
     assert!(!waiting.is_finished());
     assert_eq!(kind(waiting.await.unwrap()), StoreErrorKind::NotDurable);
 }
-
-#[tokio::test]
-async fn an_acknowledged_logout_survives_a_crash_with_an_append_only_file() {
-    let options = RedisOptions::new().config("appendonly", "yes").config("appendfsync", "always");
-    let server = own_server(options).await;
-    let store = RedisStore::connect(&server.url()).await.unwrap();
-    let (kept, ended) = (login(), login());
-    store.create(&kept, now()).await.unwrap();
-    store.create(&ended, now()).await.unwrap();
-    assert!(store.delete(ended.id(), now()).await.unwrap());
-    server.kill().unwrap();
-    let _server = tokio::task::spawn_blocking(move || {
-        server.restart().unwrap();
-        server
-    })
-    .await
-    .unwrap();
-    let loaded = within(Duration::from_secs(5), || store.load(kept.id(), now())).await;
-    assert_eq!(loaded, Some(kept));
-    assert_eq!(store.load(ended.id(), now()).await.unwrap(), None);
-}

@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_hung_server_costs_no_more_than_the_deadline_and_is_used_again_when_it_goes_on() {
+async fn f04_a_hung_server_costs_no_more_than_the_deadline_and_is_used_again_when_it_goes_on() {
     let server = own_server(RedisOptions::new()).await;
     let store = impatient(&server.url()).await;
     let session = record();
@@ -53,7 +53,7 @@ async fn a_hung_server_costs_no_more_than_the_deadline_and_is_used_again_when_it
 }
 
 #[tokio::test]
-async fn a_server_that_was_killed_and_restarted_is_used_again() {
+async fn f15_a_server_that_was_killed_and_restarted_is_used_again() {
     let server = own_server(RedisOptions::new()).await;
     let store = impatient(&server.url()).await;
     store.create(&record(), now()).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_server_that_was_killed_and_restarted_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_closed_while_idle_fails_no_call() {
+async fn f06_a_connection_that_the_server_closed_while_idle_fails_no_call() {
     let proxy = Proxy::to(shared_url()).await;
     let store = RedisStore::builder().prefix(prefix()).connect(&proxy.url()).await.unwrap();
     let session = record();
@@ -95,7 +95,7 @@ async fn a_connection_that_the_server_closed_while_idle_fails_no_call() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_closed_just_now_fails_at_most_a_create() {
+async fn f06_a_connection_that_is_closed_just_now_fails_at_most_a_create() {
     let server = own_server(RedisOptions::new()).await;
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let close = || server.command(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
@@ -121,7 +121,7 @@ async fn a_connection_that_is_closed_just_now_fails_at_most_a_create() {
 }
 
 #[tokio::test]
-async fn a_lost_reply_is_settled_where_that_is_safe_and_told_where_it_is_not() {
+async fn f07_a_lost_reply_is_settled_where_that_is_safe_and_told_where_it_is_not() {
     let proxy = Proxy::to(shared_url()).await;
     let store = RedisStore::builder().prefix(prefix()).connect(&proxy.url()).await.unwrap();
     let mut raw = Raw::open(shared_url(), store.prefix()).await;
@@ -190,7 +190,7 @@ async fn one_connection_is_opened_however_many_calls_wait_and_whoever_gives_up()
 }
 
 #[tokio::test]
-async fn calls_that_are_dropped_half_way_leave_the_connection_in_order() {
+async fn f18_calls_that_are_dropped_half_way_leave_the_connection_in_order() {
     let proxy = Proxy::to(shared_url()).await;
     let store = RedisStore::builder().prefix(prefix()).connect(&proxy.url()).await.unwrap();
     let sessions: Vec<_> = (0..20).map(|_| record()).collect();

@@ -6,12 +6,16 @@
 mod proxy;
 mod support;
 
+mod clocks;
 mod connecting;
+mod crash;
 mod durability;
 mod expiry;
 mod faults;
 mod index;
 mod inspect;
+mod network;
+mod outages;
 mod privileges;
 mod replies;
 mod rubbish;

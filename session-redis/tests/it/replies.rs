@@ -17,7 +17,7 @@ fn set(server: &RedisServer, setting: &str, value: &str) {
 }
 
 #[tokio::test]
-async fn readonly_a_primary_that_became_a_replica_is_left_and_found_again() {
+async fn f11_readonly_a_primary_that_became_a_replica_is_left_and_found_again() {
     let server = own_server(RedisOptions::new()).await;
     let store = impatient(&server.url()).await;
     let session = login();
@@ -35,7 +35,7 @@ async fn readonly_a_primary_that_became_a_replica_is_left_and_found_again() {
 }
 
 #[tokio::test]
-async fn readonly_is_the_answer_of_every_write() {
+async fn f11_readonly_is_the_answer_of_every_write() {
     for write in 0..5 {
         let server = own_server(RedisOptions::new()).await;
         let store = impatient(&server.url()).await;
@@ -54,7 +54,7 @@ async fn readonly_is_the_answer_of_every_write() {
 }
 
 #[tokio::test]
-async fn oom_refuses_growth_and_lets_sessions_be_touched_and_ended() {
+async fn f13_oom_refuses_growth_and_lets_sessions_be_touched_and_ended() {
     let server = own_server(RedisOptions::new()).await;
     let store = impatient(&server.url()).await;
     let session = login();
@@ -78,7 +78,7 @@ async fn oom_refuses_growth_and_lets_sessions_be_touched_and_ended() {
 }
 
 #[tokio::test]
-async fn misconf_a_server_that_cannot_save_takes_no_writes() {
+async fn f12_misconf_a_server_that_cannot_save_takes_no_writes() {
     let options = RedisOptions::new().config("save", "3600 1").config("dbfilename", "taken.rdb");
     let server = own_server(options).await;
     let store = impatient(&server.url()).await;
@@ -129,7 +129,7 @@ async fn noreplicas_a_primary_that_lost_its_replicas_takes_no_writes() {
 }
 
 #[tokio::test]
-async fn loading_a_server_that_reads_its_data_is_unavailable_and_not_empty() {
+async fn f15_loading_a_server_that_reads_its_data_is_unavailable_and_not_empty() {
     let options = RedisOptions::new()
         .config("key-load-delay", "1000")
         .config("loading-process-events-interval-bytes", "1024")
@@ -173,7 +173,7 @@ fn text(error: &dyn std::error::Error) -> String {
 }
 
 #[tokio::test]
-async fn wrongtype_is_corrupt() {
+async fn f19_wrongtype_is_corrupt() {
     let (store, mut raw) = crate::support::store().await;
     let session = record();
     let key = raw.record_key(session.id());
@@ -184,7 +184,7 @@ async fn wrongtype_is_corrupt() {
 }
 
 #[tokio::test]
-async fn noauth_and_wrong_passwords_are_denied_and_never_shown() {
+async fn f21_noauth_and_wrong_passwords_are_denied_and_never_shown() {
     let server = own_server(RedisOptions::new().password("right-canary")).await;
     let address = server.url().rsplit_once('@').unwrap().1.to_owned();
     for url in [
@@ -246,10 +246,31 @@ async fn noperm_a_user_who_may_not_is_denied() {
 }
 
 #[tokio::test]
-async fn a_server_with_too_many_clients_is_overloaded() {
+async fn f14_a_server_with_too_many_clients_is_overloaded() {
     let server = own_server(RedisOptions::new()).await;
     let _first = Raw::open(&server.url(), "x").await;
     set(&server, "maxclients", "1");
     let error = RedisStore::connect(&server.url()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Overloaded, "{error:?}");
+}
+
+#[tokio::test]
+async fn f14_connections_that_are_there_work_on_and_new_ones_come_when_there_is_room() {
+    let server = own_server(RedisOptions::new()).await;
+    let store = impatient(&server.url()).await;
+    let session = record();
+    store.create(&session, now()).await.unwrap();
+    set(&server, "maxclients", "1");
+    assert!(store.load(session.id(), now()).await.unwrap().is_some(), "on the old connection");
+    let other = RedisStore::builder()
+        .prefix(store.prefix().to_owned())
+        .connect_lazily(&server.url())
+        .unwrap();
+    for _ in 0..3 {
+        let error = other.load(session.id(), now()).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Overloaded, "{error:?}");
+        assert!(error.is_retryable());
+    }
+    drop(store);
+    within(Duration::from_secs(5), || other.load(session.id(), now())).await.unwrap();
 }

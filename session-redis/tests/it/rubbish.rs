@@ -23,7 +23,7 @@ async fn assert_corrupt(
 }
 
 #[tokio::test]
-async fn other_types_of_value_are_corrupt_and_can_be_deleted() {
+async fn f19_other_types_of_value_are_corrupt_and_can_be_deleted() {
     let (store, mut raw) = store().await;
     for command in ["RPUSH", "SADD", "HSET", "ZADD"] {
         let session = login();
@@ -76,7 +76,7 @@ async fn a_string_of_64_megabytes_is_corrupt_and_is_not_fetched() {
 }
 
 #[tokio::test]
-async fn truncated_and_longer_records_are_corrupt() {
+async fn f19_truncated_and_longer_records_are_corrupt() {
     let (store, mut raw) = store().await;
     let session = login();
     store.create(&session, now()).await.unwrap();

@@ -31,7 +31,19 @@ async fn a_server_that_is_set_up_for_sessions_passes() {
 }
 
 #[tokio::test]
-async fn eviction_is_refused_unless_it_is_allowed() {
+async fn f01_a_server_that_forgets_logouts_in_a_crash_is_reported() {
+    for (append_only, said) in [("no", "appendonly is off"), ("yes", "")] {
+        let server = own_server(RedisOptions::new().config("appendonly", append_only)).await;
+        let store = RedisStore::connect(&server.url()).await.unwrap();
+        let report = store.check(now()).await.unwrap();
+        let found = report.findings.iter().any(|finding| finding.text.contains("appendonly"));
+        assert_eq!(found, !said.is_empty(), "{report:?}");
+        assert!(report.findings.iter().all(|finding| finding.text.contains(said)));
+    }
+}
+
+#[tokio::test]
+async fn f13_eviction_is_refused_unless_it_is_allowed() {
     let server = own_server(RedisOptions::new().config("maxmemory-policy", "allkeys-lru")).await;
     let store = RedisStore::connect(&server.url()).await.unwrap();
     let report = store.check(now()).await.unwrap();

@@ -1,5 +1,6 @@
 //! Servers, stores and records for the tests.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +22,15 @@ pub(crate) fn shared_url() -> &'static str {
 /// A server that a test may spoil.
 pub(crate) async fn own_server(options: RedisOptions) -> RedisServer {
     tokio::task::spawn_blocking(|| RedisServer::start(options).unwrap()).await.unwrap()
+}
+
+/// Does something with the server that takes its time, without holding up the test.
+pub(crate) async fn on_own_thread<T: Send + 'static>(
+    server: &Arc<RedisServer>,
+    act: impl FnOnce(&RedisServer) -> T + Send + 'static,
+) -> T {
+    let server = Arc::clone(server);
+    tokio::task::spawn_blocking(move || act(&server)).await.unwrap()
 }
 
 /// A prefix that no other test and no other run uses.

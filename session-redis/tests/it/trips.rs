@@ -43,7 +43,7 @@ async fn every_operation_on_one_session_takes_one_round_trip() {
 }
 
 #[tokio::test]
-async fn a_script_that_the_server_forgot_costs_one_more() {
+async fn f15_a_script_that_the_server_forgot_costs_one_more() {
     let proxy = Proxy::to(shared_url()).await;
     let store = RedisStore::builder().prefix(prefix()).connect(&proxy.url()).await.unwrap();
     let mut raw = Raw::open(shared_url(), store.prefix()).await;

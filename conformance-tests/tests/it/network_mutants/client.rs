@@ -289,8 +289,10 @@ impl SessionStore for NetStore {
         });
         match answer.await {
             Ok((UpdateOutcome::Updated, _)) => Ok(UpdateOutcome::Updated),
-            Ok((_, true)) => Err(self.error(StoreErrorKind::OutcomeUnknown, payload)),
-            Ok((outcome, false)) => Ok(outcome),
+            Ok((_, true)) if !self.has(Defect::ResentUpdateForgetsItsFirstSend) => {
+                Err(self.error(StoreErrorKind::OutcomeUnknown, payload))
+            }
+            Ok((outcome, _)) => Ok(outcome),
             Err(_) if self.has(Defect::LossIsUpdated) => Ok(UpdateOutcome::Updated),
             Err(_) if self.has(Defect::LossIsConflict) => Ok(UpdateOutcome::Conflict),
             Err(error) => Err(error),
@@ -306,8 +308,15 @@ impl SessionStore for NetStore {
         if self.has(Defect::TouchIsNotSent) {
             return self.behind.touch(id, expires_at, now).await;
         }
-        let (store, id) = (Arc::clone(&self.behind), *id);
-        let answer = self.write(&[], async move { store.touch(&id, expires_at, now).await }).await;
+        let id = *id;
+        let touch = || {
+            let store = Arc::clone(&self.behind);
+            async move { store.touch(&id, expires_at, now).await }
+        };
+        let answer = match self.has(Defect::ResentTouchForgetsItsFirstSend) {
+            true => self.write_twice(&[], touch).await.map(|(outcome, _)| outcome),
+            false => self.write(&[], touch()).await,
+        };
         match answer {
             Err(_) if self.has(Defect::LossIsMissing) => Ok(TouchOutcome::Missing),
             other => other,

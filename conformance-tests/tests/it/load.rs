@@ -1,0 +1,76 @@
+//! The load finds what is wrong with a store, and only that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use conformance_tests::doubles::{Fault, Op, ScriptedStore, SlowStore};
+use conformance_tests::load::{Load, Progress};
+use session_core::{SessionStore, StoreErrorKind};
+
+use crate::defects::Defect;
+use crate::store::TestStore;
+
+/// Three handles on one store.
+fn handles(defect: Option<Defect>) -> Vec<Arc<dyn SessionStore>> {
+    let data = Arc::default();
+    let handle = |_| Arc::new(TestStore::new(Arc::clone(&data), "load", defect)) as _;
+    (0..3).map(handle).collect()
+}
+
+async fn run(handles: Vec<Arc<dyn SessionStore>>) -> Result<Progress, String> {
+    let load = Load::new(7).histories(200).longest_call(Duration::from_secs(2));
+    load.start(handles).end().await.map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_without_defects_passes() {
+    let seen = run(handles(None)).await.unwrap();
+    assert_eq!((seen.histories, seen.refused, seen.unknown), (200, 0, 0));
+    assert!(seen.calls >= 200 * 3 * 8, "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_defect_that_shows_under_load_is_found() {
+    for (defect, said) in [
+        (Defect::UpdateIsBlind, "no order explains this history"),
+        (Defect::DeleteRemovesNothing, "no order explains this history"),
+        (Defect::DeleteChecksThenRemoves, "no order explains this history"),
+        (Defect::UpdateIsNotIndexed, "not in the list of its subject"),
+    ] {
+        let failure = run(handles(Some(defect))).await.expect_err("a broken store");
+        assert!(failure.contains(said), "{defect:?}: {failure}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_does_not_end_is_told() {
+    let slow = SlowStore::new(handles(None).remove(0), Duration::from_secs(60));
+    let failure = run(vec![Arc::new(slow)]).await.unwrap_err();
+    assert!(failure.contains("did not end in 2s"), "{failure}");
+}
+
+/// A store whose first calls of each kind meet this.
+fn scripted(fault: Fault) -> Arc<dyn SessionStore> {
+    let store = ScriptedStore::new(handles(None).remove(0));
+    for op in [Op::Create, Op::Update, Op::Delete, Op::Touch] {
+        (0..20).for_each(|_| store.then(op, fault));
+    }
+    Arc::new(store)
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_calls_are_made_again_and_lost_answers_are_unknown() {
+    let seen = run(vec![scripted(Fault::Before(StoreErrorKind::Unavailable))]).await.unwrap();
+    assert_eq!((seen.refused, seen.unknown), (80, 0));
+    let seen = run(vec![scripted(Fault::After(StoreErrorKind::OutcomeUnknown))]).await.unwrap();
+    assert_eq!(seen.refused, 0);
+    assert!(seen.unknown >= 60, "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_lies_about_what_it_refused_is_found() {
+    let failure = run(vec![scripted(Fault::After(StoreErrorKind::Unavailable))]).await.unwrap_err();
+    assert!(failure.contains("no order explains this history"), "{failure}");
+    let failure = run(vec![scripted(Fault::Before(StoreErrorKind::Corrupt))]).await.unwrap_err();
+    assert!(failure.contains("corrupt"), "{failure}");
+}
