@@ -15,8 +15,9 @@ use crate::rng::Rng;
 use crate::rule::rules;
 use crate::verdict::{Checked, Stop, ensure};
 
-/// Up to here a call is dropped after every poll; beyond only walks go on, which then repeat themselves.
+/// Up to here a call is dropped after every poll; beyond only walks go on, which repeat themselves much sooner.
 const EACH_POLL: u32 = 64;
+const EACH_POLL_OF_A_WALK: u32 = 8;
 /// More polls than any call needs.
 const MOST_POLLS: u32 = 1 << 16;
 /// Rounds in which many calls are dropped at the same time, and how many.
@@ -60,8 +61,9 @@ async fn dropped_at_each_poll(
     verb: Verb,
     owners: &[Record],
 ) -> Checked {
-    let beyond = successors(Some(EACH_POLL), |polls| polls.checked_mul(2));
-    for polls in (0..EACH_POLL).chain(beyond.take_while(|polls| *polls <= MOST_POLLS)) {
+    let each = if verb.walks() { EACH_POLL_OF_A_WALK } else { EACH_POLL };
+    let beyond = successors(Some(each), |polls| polls.checked_mul(2));
+    for polls in (0..each).chain(beyond.take_while(|polls| *polls <= MOST_POLLS)) {
         let call = prepare(cx, verb).await?;
         let ended = poll_at_most(call.make(store), polls).await;
         each_gets_its_own(cx, store, owners).await?;
