@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(all(unix, feature = "containers"))]
+mod container;
 mod cx;
 pub mod doubles;
 mod endpoint;
@@ -26,6 +28,8 @@ mod transcript;
 mod verdict;
 mod watch;
 
+#[cfg(all(unix, feature = "containers"))]
+pub use container::ContainerEndpoint;
 pub use endpoint::Endpoint;
 pub use fixture::{Fixture, KnownFailure};
 pub use profile::Profile;

@@ -202,7 +202,7 @@ fn only_file(folder: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn sha256(mut file: impl io::Read) -> io::Result<String> {
+pub(crate) fn sha256(mut file: impl io::Read) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {

@@ -4,6 +4,7 @@ mod check_deps;
 mod command;
 mod features;
 mod fetch;
+mod images;
 mod interop;
 mod leftovers;
 mod licence;
@@ -41,6 +42,11 @@ cargo xtask matrix [--run] [--check] [--memory-only]
     --check        write no COMPATIBILITY.md; fail if it says anything else
     --memory-only  compare only what runs without a server
 
+cargo xtask servers images [--no-install] [--rebuild]
+    Builds images of the test servers from Debian packages, for machines that reach
+    no registry of images. Docker must be running. What is there is not built again.
+    --rebuild      build everything anew, with the packages of today
+
 cargo xtask check-deps
     Checks dependency directions, banned crates, licences, manifests and the
     declared Rust versions.
@@ -54,6 +60,9 @@ fn main() -> ExitCode {
         Some((&"tools", options)) => test::Options::parse(options).and_then(tools::provide),
         Some((&"interop", [])) => interop::prepare(true),
         Some((&"matrix", options)) => matrix::Options::parse(options).and_then(matrix::run),
+        Some((&"servers", ["images", options @ ..])) => {
+            images::Options::parse(options).and_then(images::build)
+        }
         Some((&"check-deps", [])) => check_deps::run(),
         Some((&("help" | "--help" | "-h"), _)) => {
             print!("{HELP}");

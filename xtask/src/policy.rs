@@ -83,17 +83,17 @@ impl Role {
     /// Crates that one of this role must not name itself.
     pub(crate) fn must_not_name(self) -> &'static [&'static [&'static str]] {
         match self {
-            Self::Core | Self::Http => &[RUNTIMES, HTTP, DRIVERS],
-            Self::Adapter => &[HTTP],
+            Self::Core | Self::Http => &[RUNTIMES, HTTP, DRIVERS, CONTAINERS],
+            Self::Adapter => &[HTTP, CONTAINERS],
             Self::Suite => &[HTTP, DRIVERS],
-            Self::Framework => &[DRIVERS],
+            Self::Framework => &[DRIVERS, CONTAINERS],
         }
     }
 
     /// Crates that must not stand anywhere below one of this role.
     pub(crate) fn must_not_contain(self) -> &'static [&'static [&'static str]] {
         match self {
-            Self::Core => &[RUNTIMES, HTTP, DRIVERS],
+            Self::Core => &[RUNTIMES, HTTP, DRIVERS, CONTAINERS],
             // Drivers bring what they need; `session-http` is told apart by what it names.
             Self::Adapter | Self::Http | Self::Framework | Self::Suite => &[],
         }
@@ -131,6 +131,9 @@ const HTTP: &[&str] = &[
     "warp",
 ];
 
+/// Starting servers is the suite's part.
+const CONTAINERS: &[&str] = &["bollard", "testcontainers"];
+
 const DRIVERS: &[&str] = &[
     "aws-config",
     "aws-sdk-dynamodb",
@@ -143,7 +146,6 @@ const DRIVERS: &[&str] = &[
     "redis",
     "sqlx",
     "sqlx-core",
-    "testcontainers",
     "tokio-postgres",
 ];
 

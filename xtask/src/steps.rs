@@ -14,12 +14,14 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// For what the steps start: where temporary files go, and what the conformance suites find.
+    /// For what the steps start: where temporary files go, what the conformance suites find, and that
+    /// servers run natively, also where a Docker daemon answers.
     fn environment(&self) -> Vec<(&'static str, PathBuf)> {
         let temporary = ["TMPDIR", "TMP", "TEMP"];
         let mut variables: Vec<_> =
             temporary.map(|name| (name, self.folder.path().to_owned())).into();
         variables.push(("CONFORMANCE_REPORT", matrix::results()));
+        variables.push(("SESSION_TEST_BACKEND", PathBuf::from("native")));
         variables
     }
 }

@@ -200,6 +200,18 @@ pub(crate) fn provide(options: Options) -> Result<(), String> {
     if missing.is_empty() { Ok(()) } else { Err(instructions(&missing)) }
 }
 
+/// Makes sure that the program of a Debian package of the same name is there.
+pub(crate) fn provide_program(program: &str, may_install: bool) -> Result<(), String> {
+    if find_program(program).is_some() {
+        return Ok(());
+    }
+    if !may_install {
+        return Err(format!("{program} is missing: sudo apt-get install {program}"));
+    }
+    println!("To be installed with apt-get: {program}");
+    install(&[program])
+}
+
 /// The versions of the compiler, of the system and of each tool that is there.
 pub(crate) fn versions() -> Vec<String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());

@@ -26,7 +26,10 @@ pub enum ServerErrorKind {
     Start,
     /// A running server refused a command or did not end.
     Control,
-    /// This operating system is not one on which servers are started.
+    /// A variable of the environment has a value that means nothing.
+    Setting,
+    /// This operating system is not one on which servers are started, or this build of the crate
+    /// lacks the feature for it.
     Unsupported,
 }
 

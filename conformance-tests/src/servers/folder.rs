@@ -3,14 +3,13 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
+use super::guard::Guard;
 use super::port;
 
-/// Waits for the end of the pipe, then removes the folder. A server that is ended at the same moment
-/// may still create a file in it, so the removal is repeated until it succeeds.
-const GUARD: &str = r#"
-while read -r line; do :; done
+/// Removes the folder. A server that is ended at the same moment may still create a file in it, so the
+/// removal is repeated until it succeeds.
+const REMOVE: &str = r#"
 tries=0
 until rm -rf -- "$1" 2>/dev/null || [ "$tries" -ge 100 ]; do
     tries=$((tries + 1))
@@ -22,7 +21,8 @@ done
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    guard: Child,
+    /// Held, never read.
+    _guard: Guard,
 }
 
 impl Folder {
@@ -30,31 +30,16 @@ impl Folder {
         let name = format!("session-tests-{label}-{}-{:016x}", std::process::id(), port::random());
         let path = std::env::temp_dir().join(name);
         private(&mut DirBuilder::new()).create(&path)?;
-        let guard = guard(&path).inspect_err(|_| {
+        let guard = Guard::start(REMOVE, &[&path]).inspect_err(|_| {
             // Without a guard there is no folder; the first error is the one to tell.
             let _ = std::fs::remove_dir(&path);
         })?;
-        Ok(Self { path, guard })
+        Ok(Self { path, _guard: guard })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        // A guard that cannot be waited for has done its work or never will; a drop has no answer.
-        let _ = self.guard.wait();
-    }
-}
-
-fn guard(path: &Path) -> io::Result<Child> {
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(GUARD).arg("folder-guard").arg(path);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    super::process::detach(&mut command).spawn()
 }
 
 #[cfg(unix)]

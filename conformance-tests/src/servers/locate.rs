@@ -30,7 +30,7 @@ pub struct Kind {
 }
 
 /// The value of a variable of the real environment; an empty one counts as not set.
-pub(super) fn environment(variable: &str) -> Option<OsString> {
+pub(crate) fn environment(variable: &str) -> Option<OsString> {
     std::env::var_os(variable).filter(|value| !value.is_empty())
 }
 
@@ -46,8 +46,8 @@ pub(super) fn program(kind: &Kind, environment: Environment<'_>) -> Result<PathB
             ))
         };
     }
-    let path = environment("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
+    path(environment)
+        .into_iter()
         .chain(kind.folders.iter().flat_map(|pattern| folders(pattern, environment)))
         .flat_map(|folder| kind.programs.iter().map(move |name| folder.join(name)))
         .find(|candidate| is_program(candidate))
@@ -61,6 +61,16 @@ pub(super) fn program(kind: &Kind, environment: Environment<'_>) -> Result<PathB
             );
             not_found(kind, &finding)
         })
+}
+
+/// The program of this name in `PATH`.
+#[cfg(all(unix, feature = "containers"))]
+pub(super) fn in_path(name: &str, environment: Environment<'_>) -> Option<PathBuf> {
+    path(environment).into_iter().map(|folder| folder.join(name)).find(|it| is_program(it))
+}
+
+fn path(environment: Environment<'_>) -> Vec<PathBuf> {
+    std::env::split_paths(&environment("PATH").unwrap_or_default()).collect()
 }
 
 /// The folders that match, the one with the highest number first.

@@ -4,13 +4,20 @@
 //!
 //! 1. A URL from the environment (`SESSION_TEST_REDIS_URL`). That server is used as it is: never
 //!    started, stopped, paused or flushed.
-//! 2. The server's own program: the path in the environment (`SESSION_TEST_REDIS_SERVER`), else
+//! 2. With the feature `containers`, a container, if a Docker daemon of this machine answers: of the image in
+//!    the environment (`SESSION_TEST_REDIS_IMAGE`), else of the maker's own, else of one that
+//!    `cargo xtask servers images` has built.
+//! 3. The server's own program: the path in the environment (`SESSION_TEST_REDIS_SERVER`), else
 //!    `PATH`, else where its packages put it. It runs on a free port of the loopback interface with a
 //!    temporary folder as its home.
-//! 3. Otherwise a [`ServerError`] that says what was tried and what to do. Nothing is skipped.
+//! 4. Otherwise a [`ServerError`] that says what was tried and what to do. Nothing is skipped.
 //!
-//! Everything here uses the standard library only, blocks the calling thread, and may be called from
-//! any thread. Servers are started on Unix only; elsewhere give a URL.
+//! What is asked for by name is used or refused, and never replaced: a URL, an image, a program, or by
+//! `SESSION_TEST_BACKEND` either `native` or `container`. A URL wins over the others. Servers that a test
+//! starts for itself are native, or containers, as the test says by their type.
+//!
+//! Everything here blocks the calling thread, and may be called from any thread. Servers are started on Unix
+//! only; elsewhere give a URL.
 //!
 //! # Nothing is left running
 //!
@@ -19,13 +26,22 @@
 //! When our process is gone, for whatever reason (`SIGKILL` included), the system closes the pipe, and
 //! the shells end the server and remove the folder. Dropping a handle does the same, and waits for it.
 //!
+//! A container has such a shell too, which removes it with the program `docker`. It is published on the
+//! loopback interface only, and carries the labels `session-tests.for` and `session-tests.process`.
+//!
 //! # One type for all kinds
 //!
 //! [`Server`] and [`SharedServer`] are the same for every kind of server; use them by the names of a kind,
 //! such as [`RedisServer`] and [`RedisEndpoint`].
 
+#[cfg(all(unix, feature = "containers"))]
+mod container;
+#[cfg(all(unix, feature = "containers"))]
+pub(crate) mod docker;
 mod error;
 mod folder;
+mod guard;
+mod image;
 mod locate;
 mod location;
 mod port;
@@ -33,6 +49,8 @@ mod process;
 mod product;
 mod redis;
 mod resp;
+#[cfg(all(unix, feature = "containers"))]
+pub(crate) mod running;
 mod server;
 mod shared;
 mod site;
@@ -43,8 +61,16 @@ mod user;
 #[cfg(unix)]
 mod tests;
 
+#[cfg(all(unix, feature = "containers"))]
+pub use container::Container;
 pub use error::{ServerError, ServerErrorKind};
+#[cfg(all(unix, feature = "containers"))]
+pub use redis::RedisContainer;
 pub use redis::{Readiness, RedisEndpoint, RedisOptions, RedisServer};
 pub use server::Server;
 pub use shared::SharedServer;
 pub use tls::TlsFiles;
+#[cfg(all(unix, feature = "containers"))]
+pub(crate) use {
+    image::Contents, locate::environment as real_environment, port::free as free_port,
+};

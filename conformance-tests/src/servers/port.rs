@@ -18,7 +18,7 @@ pub(super) fn random() -> u64 {
 
 /// A port that nobody listened on a moment ago. Another process may take it before its use, so the
 /// caller tries again when the server finds it taken.
-pub(super) fn free() -> io::Result<u16> {
+pub(crate) fn free() -> io::Result<u16> {
     let count = u64::from(COUNT);
     for _ in 0..ATTEMPTS {
         let offset = u16::try_from(random() % count).expect("a remainder of a u16 fits a u16");

@@ -20,6 +20,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use super::error::ServerError;
+use super::image::{Contents, Image};
 use super::locate::{self, Environment, Kind};
 use super::location::Location;
 use super::process::Signal;
@@ -43,6 +44,9 @@ pub trait Product: fmt::Debug + Sized + Send + Sync + 'static {
 
     /// Its names, and the ways to get one.
     const KIND: Kind;
+
+    /// What it runs from in a container.
+    const IMAGE: Image;
 
     /// Ends a server at once, with the processes that it started: sent when our process is gone.
     const END: Signal = Signal::Kill;
@@ -103,12 +107,21 @@ pub trait Product: fmt::Debug + Sized + Send + Sync + 'static {
     /// is called again and again, so it also does what a server needs after its start, if that may be
     /// repeated: a replica set is initiated here.
     ///
-    /// `pid` is the process that was started. A server that tells its process and names another one
-    /// is a [`Stranger`](Answer::Stranger) on our port.
-    fn ask(&self, ports: &[u16], pid: u32) -> io::Result<Answer>;
+    /// `pid` is the process that was started, `None` in a container, whose port nobody else has. A
+    /// server that tells its process and names another one is a [`Stranger`](Answer::Stranger) on our
+    /// port.
+    fn ask(&self, ports: &[u16], pid: Option<u32>) -> io::Result<Answer>;
 
     /// The URL for a client. It may hold a password.
     fn url(&self, ports: &[u16]) -> String;
+
+    /// A server in a container, with the default options. Its one port is the same inside and outside, so
+    /// that a server may tell its clients where it is.
+    fn in_container() -> Self;
+
+    /// How the image is run, so that the server listens on this port of every address: only the loopback
+    /// interface of this machine leads there.
+    fn contents(&self, port: u16) -> Contents;
 
     /// The text without the passwords that were chosen for this server. Logs may quote them.
     fn conceal(&self, text: String) -> String {

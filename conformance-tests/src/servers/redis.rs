@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::error::{ServerError, ServerErrorKind};
+use super::image::{Contents, Image};
 use super::locate::Kind;
 use super::location::{self, Location, percent_encoded};
 use super::product::{Answer, Identity, Product, Shared};
@@ -17,6 +18,10 @@ use super::tls::TlsFiles;
 
 /// A Redis (or Valkey) server of one's own.
 pub type RedisServer = Server<Redis>;
+
+/// A Redis server of one's own in a container.
+#[cfg(all(unix, feature = "containers"))]
+pub type RedisContainer = super::container::Container<Redis>;
 
 /// The Redis server that the tests of this process share.
 pub type RedisEndpoint = SharedServer<Redis>;
@@ -141,6 +146,12 @@ impl Product for Redis {
         ],
     };
 
+    const IMAGE: Image = Image {
+        variable: "SESSION_TEST_REDIS_IMAGE",
+        public: "redis:7.4",
+        stand_in: "session-tests/redis",
+    };
+
     fn shared() -> &'static Shared<Self> {
         static SHARED: Shared<Redis> = Shared::new();
         &SHARED
@@ -198,7 +209,7 @@ impl Product for Redis {
         Ok(command)
     }
 
-    fn ask(&self, ports: &[u16], pid: u32) -> io::Result<Answer> {
+    fn ask(&self, ports: &[u16], pid: Option<u32>) -> io::Result<Answer> {
         let mut connection = self.connect(ports)?;
         let answering = self.options.readiness == Readiness::Answering;
         match connection.call(&["PING"])? {
@@ -213,7 +224,9 @@ impl Product for Redis {
             Reply::Error(_) | Reply::Text(_) => {}
         }
         Ok(match connection.call(&["INFO", "server"])? {
-            Reply::Text(info) if field(&info, "process_id") != Some(&pid.to_string()) => {
+            Reply::Text(info)
+                if pid.is_some_and(|pid| field(&info, "process_id") != Some(&pid.to_string())) =>
+            {
                 Answer::Stranger
             }
             // A server that does not tell who it is to strangers has still answered.
@@ -223,6 +236,16 @@ impl Product for Redis {
 
     fn url(&self, ports: &[u16]) -> String {
         self.url_with(if self.options.tls { "rediss" } else { "redis" }, ports[0])
+    }
+
+    fn in_container() -> Self {
+        Self { options: RedisOptions::default(), tls_files: None }
+    }
+
+    fn contents(&self, port: u16) -> Contents {
+        let port = port.to_string();
+        let open = ["redis-server", "--port", &port, "--bind", "0.0.0.0", "--protected-mode", "no"];
+        Contents::arguments(&[&open[..], &["--save", "", "--appendonly", "no"]].concat())
     }
 
     fn conceal(&self, text: String) -> String {

@@ -260,7 +260,7 @@ fn launch<P: Product>(product: &P, site: &Site) -> Result<Process, LaunchError> 
     .map_err(failed)?;
     let deadline = Instant::now() + START_PATIENCE;
     loop {
-        let answer = product.ask(site.ports(), process.pid());
+        let answer = product.ask(site.ports(), Some(process.pid()));
         // Asked after the server was: who answered was not ours if ours has ended.
         if process.has_ended().map_err(failed)? {
             let log = site.log_since(log_start);

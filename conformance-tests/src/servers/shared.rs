@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 
 use session_core::BoxError;
 
+#[cfg(all(unix, feature = "containers"))]
+use super::container::Container;
 use super::error::{ServerError, ServerErrorKind};
 use super::locate::{self, Environment, Kind};
 use super::location::Location;
@@ -23,8 +25,47 @@ pub struct SharedServer<P: Product> {
 }
 
 enum Source<P: Product> {
-    Environment { address: String },
+    Environment {
+        address: String,
+    },
     Started(Box<Server<P>>),
+    #[cfg(all(unix, feature = "containers"))]
+    Contained(Box<Container<P>>),
+}
+
+/// Names what all servers run in: `native` or `container`.
+const BACKEND: &str = "SESSION_TEST_BACKEND";
+
+/// What the environment asks for. What is named is used or refused, and never replaced.
+enum Choice {
+    Native,
+    Container,
+    WhatIsThere,
+}
+
+impl Choice {
+    fn of<P: Product>(environment: Environment<'_>) -> Result<Self, ServerError> {
+        let setting = |text| Err(ServerError::new(ServerErrorKind::Setting, text));
+        if let Some(name) = environment(BACKEND) {
+            return match name.to_str() {
+                Some("native") => Ok(Self::Native),
+                Some("container") => Ok(Self::Container),
+                _ => setting(format!(
+                    "{BACKEND}={} is neither `native` nor `container`",
+                    name.display()
+                )),
+            };
+        }
+        let (program, image) = (P::KIND.program_variable, P::IMAGE.variable);
+        match (environment(program).is_some(), environment(image).is_some()) {
+            (true, true) => setting(format!(
+                "{program} names a program and {image} an image; say by {BACKEND} which one is meant"
+            )),
+            (true, false) => Ok(Self::Native),
+            (false, true) => Ok(Self::Container),
+            (false, false) => Ok(Self::WhatIsThere),
+        }
+    }
 }
 
 impl<P: Product> SharedServer<P> {
@@ -35,9 +76,7 @@ impl<P: Product> SharedServer<P> {
         let shared = P::shared().get_or_init(|| {
             let endpoint = Self::provide(&locate::environment);
             if let Ok(endpoint) = &endpoint {
-                // Straight to the stream: a test runner hides what `eprintln!` prints. A run whose
-                // standard error is closed goes on without the line.
-                let _ = writeln!(io::stderr(), "tests run on {endpoint}");
+                say(&format!("tests run on {endpoint}"));
             }
             endpoint
         });
@@ -45,9 +84,19 @@ impl<P: Product> SharedServer<P> {
     }
 
     pub(super) fn provide(environment: Environment<'_>) -> Result<Self, ServerError> {
-        match environment(P::KIND.url_variable) {
-            Some(url) => Self::given(&url.to_string_lossy()),
-            None => Server::start_with(P::Options::default(), environment).map(Self::started),
+        if let Some(url) = environment(P::KIND.url_variable) {
+            return Self::given(&url.to_string_lossy());
+        }
+        match Choice::of::<P>(environment)? {
+            Choice::Native => Self::started(environment),
+            Choice::Container => Self::contained(environment),
+            Choice::WhatIsThere if !containers_are_at_hand(environment) => {
+                Self::started(environment)
+            }
+            Choice::WhatIsThere => Self::contained(environment).or_else(|error| {
+                say(&format!("{error}\nNobody asked for one: the server's own program is used."));
+                Self::started(environment)
+            }),
         }
     }
 
@@ -74,8 +123,20 @@ impl<P: Product> SharedServer<P> {
     #[must_use]
     pub fn server(&self) -> Option<&Server<P>> {
         match &self.source {
-            Source::Environment { .. } => None,
             Source::Started(server) => Some(server),
+            Source::Environment { .. } => None,
+            #[cfg(all(unix, feature = "containers"))]
+            Source::Contained(_) => None,
+        }
+    }
+
+    /// The container that the server runs in, if it was started here in one.
+    #[cfg(all(unix, feature = "containers"))]
+    #[must_use]
+    pub fn container(&self) -> Option<&Container<P>> {
+        match &self.source {
+            Source::Contained(container) => Some(container),
+            Source::Environment { .. } | Source::Started(_) => None,
         }
     }
 
@@ -88,17 +149,37 @@ impl<P: Product> SharedServer<P> {
         let provision = match &self.source {
             Source::Environment { .. } => Provision::Given,
             Source::Started(_) => Provision::Native,
+            #[cfg(all(unix, feature = "containers"))]
+            Source::Contained(container) => {
+                Provision::Container { image: container.image().to_owned() }
+            }
         };
         let endpoint = Endpoint::parse(self.url())?.described(self.product(), self.version());
         Ok(endpoint.provided(provision))
     }
 
-    fn started(server: Server<P>) -> Self {
-        Self {
-            url: server.url(),
-            identity: server.identity().clone(),
-            source: Source::Started(Box::new(server)),
-        }
+    fn started(environment: Environment<'_>) -> Result<Self, ServerError> {
+        let server = Server::start_with(P::Options::default(), environment)?;
+        let (url, identity) = (server.url(), server.identity().clone());
+        Ok(Self { url, identity, source: Source::Started(Box::new(server)) })
+    }
+
+    #[cfg(all(unix, feature = "containers"))]
+    fn contained(environment: Environment<'_>) -> Result<Self, ServerError> {
+        let container = Container::start_with(environment)?;
+        let (url, identity) = (container.url(), container.identity().clone());
+        Ok(Self { url, identity, source: Source::Contained(Box::new(container)) })
+    }
+
+    #[cfg(not(all(unix, feature = "containers")))]
+    fn contained(_: Environment<'_>) -> Result<Self, ServerError> {
+        Err(ServerError::new(
+            ServerErrorKind::Unsupported,
+            format!(
+                "{BACKEND}=container needs Unix and the feature `containers` of conformance-tests, as in \
+                 `cargo test --features conformance-tests/containers`"
+            ),
+        ))
     }
 
     fn given(url: &str) -> Result<Self, ServerError> {
@@ -117,10 +198,28 @@ impl<P: Product> SharedServer<P> {
     }
 }
 
+#[cfg(all(unix, feature = "containers"))]
+fn containers_are_at_hand(environment: Environment<'_>) -> bool {
+    super::docker::Docker::answers(environment)
+}
+
+#[cfg(not(all(unix, feature = "containers")))]
+fn containers_are_at_hand(_: Environment<'_>) -> bool {
+    false
+}
+
+/// Straight to the stream: a test runner hides what `eprintln!` prints.
+fn say(text: &str) {
+    // A run whose standard error is closed goes on without the line.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 impl<P: Product> fmt::Display for SharedServer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             Source::Started(server) => server.fmt(f),
+            #[cfg(all(unix, feature = "containers"))]
+            Source::Contained(container) => container.fmt(f),
             Source::Environment { address } => {
                 write!(f, "{} at {address}, named by {}", self.identity, P::KIND.url_variable)
             }

@@ -1,5 +1,7 @@
 //! The provisioner, tried on real servers and on made-up environments.
 
+mod backends;
+
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
@@ -380,10 +382,14 @@ fn the_shared_endpoint_is_one_for_all() {
     assert!(std::ptr::eq(first, second));
 }
 
-/// An environment of exactly these variables.
+/// An environment of exactly these variables, and of no Docker daemon unless they name one.
 fn with(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<OsString> + use<> {
-    let variables: Vec<(String, OsString)> =
-        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+    let no_docker = [("DOCKER_HOST", "unix:///no/such/docker.sock")];
+    let variables: Vec<(String, OsString)> = variables
+        .iter()
+        .chain(&no_docker)
+        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+        .collect();
     move |wanted| variables.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
 }
 
