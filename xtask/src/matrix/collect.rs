@@ -84,7 +84,7 @@ fn own(place: &Place, column: Column) -> Result<Report, String> {
 /// Whole reports of runs that are in no column: of an adapter that is none, or of another flavour.
 fn unexpected(place: &Place) -> Vec<PathBuf> {
     let expected: BTreeSet<_> =
-        columns::all(Scope::Everything).map(|column| place.report(column)).collect();
+        columns::all(Scope::Containers).map(|column| place.report(column)).collect();
     let adapters = entries(&place.results).into_iter().filter(|path| path.is_dir());
     let reports = adapters.flat_map(|folder| entries(&folder)).filter(|path| is_json(path));
     reports.filter(|path| !expected.contains(path)).collect()
