@@ -73,7 +73,7 @@ impl Chromium {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
-        // Asked to end, it ends its browsers; killed, it would leave them.
+        // A browser of a test that fails before it closes it stays: the driver does not end those.
         #[cfg(unix)]
         {
             let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
