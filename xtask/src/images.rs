@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::command;
+use crate::docker::{Docker, Start};
 use crate::fetch::{self, Fetch};
 use crate::tools;
 
@@ -65,14 +66,16 @@ impl Options {
     }
 }
 
+/// The command: with the daemon that answers.
+pub(crate) fn run(options: Options) -> Result<(), String> {
+    build(&Docker::provide(Start::Never, options.install)?, options)
+}
+
 /// Builds every image that is not there as it should be.
-pub(crate) fn build(options: Options) -> Result<(), String> {
-    docker(&["version", "--format", "{{.Server.Version}}"]).map_err(|error| {
-        format!("no Docker daemon answers ({error}); start it, or name its socket by DOCKER_HOST")
-    })?;
-    timed("base", || base(options))?;
+pub(crate) fn build(docker: &Docker, options: Options) -> Result<(), String> {
+    timed("base", || base(docker, options))?;
     for image in IMAGES {
-        timed(image.name, || image.build(options))?;
+        timed(image.name, || image.build(docker, options))?;
     }
     Ok(())
 }
@@ -85,8 +88,8 @@ fn timed(name: &str, work: impl FnOnce() -> Result<&'static str, String>) -> Res
 }
 
 /// A small system from the machine's own package sources.
-fn base(options: Options) -> Result<&'static str, String> {
-    if !options.rebuild && docker(&["image", "inspect", BASE]).is_ok() {
+fn base(docker: &Docker, options: Options) -> Result<&'static str, String> {
+    if !options.rebuild && docker.run(&["image", "inspect", BASE]).is_ok() {
         return Ok("is there");
     }
     let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
@@ -97,7 +100,7 @@ fn base(options: Options) -> Result<&'static str, String> {
             "images are built on Debian and Ubuntu; elsewhere pull the makers' own".to_owned()
         );
     };
-    tools::provide_program("mmdebstrap", options.install)?;
+    tools::provide_program("mmdebstrap", "mmdebstrap", options.install)?;
     let work = Work::create()?;
     let archive = work.0.join("base.tar");
     let mut strap = Command::new("mmdebstrap");
@@ -111,18 +114,18 @@ fn base(options: Options) -> Result<&'static str, String> {
     tar.arg("--delete").arg("--file").arg(&archive).args(CACHES).stderr(Stdio::null());
     // They are not there with every version of apt, and that is as well.
     let _ = tar.status();
-    docker(&["import", &archive.to_string_lossy(), BASE])?;
+    docker.run(&["import", &archive.to_string_lossy(), BASE])?;
     Ok("built")
 }
 
 impl Image {
-    fn build(&self, options: Options) -> Result<&'static str, String> {
+    fn build(&self, docker: &Docker, options: Options) -> Result<&'static str, String> {
         let tag = format!("session-tests/{}", self.name);
         let work = Work::create()?;
         copy(&command::root().join("xtask/images").join(self.name), &work.0)?;
-        let recipe = self.recipe(&work.0)?;
+        let recipe = self.recipe(docker, &work.0)?;
         let format = format!("{{{{index .Config.Labels {RECIPE:?}}}}}");
-        let present = docker(&["image", "inspect", "--format", &format, &tag]);
+        let present = docker.run(&["image", "inspect", "--format", &format, &tag]);
         if !options.rebuild && present.is_ok_and(|present| present == recipe) {
             return Ok("is there");
         }
@@ -132,7 +135,7 @@ impl Image {
             let folder = Path::new(&program).parent().ok_or("it has no folder")?;
             copy(folder, &work.0.join("server"))?;
         }
-        let mut build = Command::new("docker");
+        let mut build = docker.command();
         build.env("DOCKER_BUILDKIT", "0").args(["build", "--quiet", "--force-rm"]);
         if options.rebuild {
             build.arg("--no-cache");
@@ -142,8 +145,8 @@ impl Image {
     }
 
     /// The checksum of the base and of all files that the image is built from.
-    fn recipe(&self, folder: &Path) -> Result<String, String> {
-        let mut parts = docker(&["image", "inspect", "--format", "{{.Id}}", BASE])?;
+    fn recipe(&self, docker: &Docker, folder: &Path) -> Result<String, String> {
+        let mut parts = docker.run(&["image", "inspect", "--format", "{{.Id}}", BASE])?;
         let mut files: Vec<PathBuf> = entries(folder)?;
         files.sort();
         for file in files {
@@ -193,20 +196,6 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
 
 fn told(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {error}", path.display())
-}
-
-/// What `docker` prints, or what it complains of.
-fn docker(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("docker")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("docker: {error}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("docker {}: {}", arguments.first().unwrap_or(&""), said.trim()))
 }
 
 #[cfg(test)]

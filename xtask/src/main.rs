@@ -2,6 +2,7 @@
 
 mod check_deps;
 mod command;
+mod docker;
 #[cfg(test)]
 mod docs;
 mod features;
@@ -26,11 +27,14 @@ use std::process::ExitCode;
 const HELP: &str = "\
 The project's own commands.
 
-cargo xtask test [--no-install] [--memory-only]
+cargo xtask test [--no-install] [--memory-only] [--containers [--start-docker]]
     Installs what the tests need (Debian and Ubuntu; it lists it first), runs all
-    tests and checks, and prints a summary with times and versions.
+    tests and checks on servers that run natively, and prints a summary with times
+    and versions.
     --no-install   install nothing; if something is missing, say what, and fail
     --memory-only  only what runs without a server (any system)
+    --containers   run the suites in containers, too; Docker must be running
+    --start-docker if it is not, install and start it, and stop it at the end
 
 cargo xtask tools [--no-install] [--memory-only]
     Only the first step of that: says what the tests need, and installs or fetches
@@ -39,11 +43,12 @@ cargo xtask tools [--no-install] [--memory-only]
 cargo xtask interop
     Installs the packages of the Node and Python examples, for their tests.
 
-cargo xtask matrix [--run] [--check] [--memory-only]
+cargo xtask matrix [--run] [--check] [--native-only | --memory-only]
     Makes COMPATIBILITY.md of what the conformance suites found, and of the reports
     that others have handed in; and target/conformance/junit.xml.
     --run          run the suites first; without it, the results that are there count
     --check        write no COMPATIBILITY.md; fail if it says anything else
+    --native-only  compare only what runs without containers
     --memory-only  compare only what runs without a server
 
 cargo xtask servers images [--no-install] [--rebuild]
@@ -65,7 +70,7 @@ fn main() -> ExitCode {
         Some((&"interop", [])) => interop::prepare(true),
         Some((&"matrix", options)) => matrix::Options::parse(options).and_then(matrix::run),
         Some((&"servers", ["images", options @ ..])) => {
-            images::Options::parse(options).and_then(images::build)
+            images::Options::parse(options).and_then(images::run)
         }
         Some((&"check-deps", [])) => check_deps::run(),
         Some((&("help" | "--help" | "-h"), _)) => {

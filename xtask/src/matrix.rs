@@ -51,16 +51,17 @@ pub(crate) enum Mode {
 impl Options {
     pub(crate) fn parse(arguments: &[&str]) -> Result<Self, String> {
         let mut options =
-            Self { results: Results::Present, mode: Mode::Write, scope: Scope::Everything };
+            Self { results: Results::Present, mode: Mode::Write, scope: Scope::Containers };
         for argument in arguments {
             match *argument {
                 "--run" => options.results = Results::New,
                 "--check" => options.mode = Mode::Check,
+                "--native-only" => options.scope = Scope::Everything,
                 "--memory-only" => options.scope = Scope::MemoryOnly,
                 unknown => return Err(format!("unknown option of `matrix`: {unknown}")),
             }
         }
-        if options.mode == Mode::Write && options.scope == Scope::MemoryOnly {
+        if options.mode == Mode::Write && options.scope != Scope::Containers {
             return Err(format!("a part of the columns makes no {DOCUMENT}; add --check"));
         }
         Ok(options)
@@ -72,10 +73,10 @@ pub(crate) fn run(options: Options) -> Result<(), String> {
     if options.results == Results::New {
         clear()?;
         for column in columns::all(options.scope) {
-            run_suite(column)?;
+            run_suite(column, &[])?;
         }
     }
-    let collected = Collected::read(&Place::of_this_workspace(), options.scope)?;
+    let collected = Collected::read(&Place::of_this_workspace(), columns::all(options.scope))?;
     junit::write(&results(), &collected.ours)?;
     let document = render::document(&collected, rules());
     let path = root().join(DOCUMENT);
@@ -85,7 +86,7 @@ pub(crate) fn run(options: Options) -> Result<(), String> {
     }
     let committed = fs::read_to_string(&path).map_err(|error| format!("{DOCUMENT}: {error}"))?;
     let names: Vec<String> = collected.ours.iter().map(render::name).collect();
-    let part = (options.scope == Scope::MemoryOnly).then_some(names.as_slice());
+    let part = (options.scope != Scope::Containers).then_some(names.as_slice());
     compare::compare(&committed, &document, part).conclude()
 }
 
@@ -112,13 +113,23 @@ pub(crate) fn clear() -> Result<(), String> {
 
 /// Writes for continuous integration what has been found, whatever it is.
 pub(crate) fn write_junit(scope: Scope) -> Result<(), String> {
-    junit::write(&results(), &Collected::present(&Place::of_this_workspace(), scope))
+    let present = Collected::present(&Place::of_this_workspace(), columns::all(scope));
+    junit::write(&results(), &present)
 }
 
-fn run_suite(column: Column) -> Result<(), String> {
+/// Runs the suites whose backends are containers.
+pub(crate) fn run_containers(environment: &[(&'static str, PathBuf)]) -> Result<(), String> {
+    let contained = |column: &Column| column.flavour == columns::CONTAINER;
+    columns::all(Scope::Containers)
+        .filter(contained)
+        .try_for_each(|column| run_suite(column, environment))
+}
+
+fn run_suite(column: Column, environment: &[(&'static str, PathBuf)]) -> Result<(), String> {
     let mut cargo = command::cargo();
     let line = column.command();
-    cargo.args(command::words(&line)).env("CONFORMANCE_REPORT", results());
+    cargo.args(command::words(&line)).envs(environment.iter().cloned());
+    cargo.env("CONFORMANCE_REPORT", results());
     // Where a backend can be had in several ways, this one is meant.
     cargo.env("SESSION_TEST_BACKEND", column.flavour);
     println!("$ SESSION_TEST_BACKEND={} cargo {line}", column.flavour);

@@ -1,16 +1,20 @@
 //! The steps of `cargo xtask test`. A new backend is a tool in `tools.rs`; a new check is a line here.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use crate::command::{run_cargo_with, words};
+use crate::docker::Docker;
 use crate::leftovers::RunFolder;
 use crate::test::{Options, Scope};
-use crate::{check_deps, features, interop, matrix, package, tools};
+use crate::{check_deps, features, images, interop, matrix, package, tools};
 
 /// What every step gets to know.
 pub(crate) struct Context {
     pub(crate) options: Options,
     pub(crate) folder: RunFolder,
+    /// There from its step on; one that was started for this run ends with it.
+    pub(crate) docker: OnceCell<Docker>,
 }
 
 impl Context {
@@ -22,7 +26,13 @@ impl Context {
             temporary.map(|name| (name, self.folder.path().to_owned())).into();
         variables.push(("CONFORMANCE_REPORT", matrix::results()));
         variables.push(("SESSION_TEST_BACKEND", PathBuf::from("native")));
+        let host = self.docker.get().and_then(Docker::host);
+        variables.extend(host.map(|host| ("DOCKER_HOST", PathBuf::from(host))));
         variables
+    }
+
+    fn docker(&self) -> Result<&Docker, String> {
+        self.docker.get().ok_or_else(|| "Docker was not provided".to_owned())
     }
 }
 
@@ -51,6 +61,8 @@ impl Step {
 const ONE_PROVIDER: &str = "test -p session-redis --features tls-rustls-ring --test it tls";
 const NO_PROVIDER: &str = "test -p session-redis --features tls-rustls --test it tls";
 
+const CONTAINERS: &str = "test -p conformance-tests --features containers --test containers";
+
 /// The steps in their order: cheap ones that fail early first.
 pub(crate) fn all(scope: Scope) -> Vec<Step> {
     let own = |name, purpose, action| Step { name, purpose, action: Action::Own(action) };
@@ -59,14 +71,14 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
         tools::provide(context.options)
     });
     let tests = match scope {
-        Scope::Everything => "test --workspace --all-features --no-fail-fast",
+        Scope::Everything | Scope::Containers => "test --workspace --all-features --no-fail-fast",
         Scope::MemoryOnly => {
             "test -p session-core -p session-memory -p session-http -p session-tower -p session-actix -p conformance-tests -p examples --no-fail-fast \
              -- --skip servers::"
         }
     };
     let mut steps = vec![tools];
-    if scope == Scope::Everything && cfg!(unix) {
+    if scope >= Scope::Everything && cfg!(unix) {
         steps.push(own("languages", "the packages of the Node and Python examples", |context| {
             interop::prepare(context.options.install)
         }));
@@ -81,12 +93,34 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
         own("leftovers", "nothing runs on, no temporary folder stays", |context| {
             context.folder.expect_empty()
         }),
+    ]);
+    if scope == Scope::Containers {
+        steps.extend([
+            own("docker", "a Docker daemon that answers", |context| {
+                let Options { docker, install, .. } = context.options;
+                let docker = Docker::provide(docker, install)?;
+                context.docker.set(docker).map_err(|_| "Docker was provided twice".to_owned())
+            }),
+            own("images", "images of the servers, built from packages", |context| {
+                let install = context.options.install;
+                images::build(context.docker()?, images::Options { install, rebuild: false })
+            }),
+            cargo("provisioner", "how containers start and end", CONTAINERS),
+            own("containers", "the suites on servers in containers", |context| {
+                matrix::run_containers(&context.environment())
+            }),
+            own("no-containers", "no container of the tests stays", |context| {
+                context.docker()?.expect_no_leftovers()
+            }),
+        ]);
+    }
+    steps.extend([
         own("matrix", "COMPATIBILITY.md says what the conformance suites found", |context| {
             matrix::check(context.options.scope)
         }),
         cargo("tour", "the guided run of the README", "run --quiet --example tour"),
     ]);
-    if scope == Scope::Everything {
+    if scope >= Scope::Everything {
         // All features at once have two crypto providers and every store, so what has one or none comes apart.
         steps.extend([
             cargo("one-provider", "TLS with one crypto provider", ONE_PROVIDER),

@@ -1,8 +1,10 @@
 //! `cargo xtask test`: everything that can be shown, in one command.
 
+use std::cell::OnceCell;
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
+use crate::docker::Start;
 use crate::leftovers::RunFolder;
 use crate::matrix;
 use crate::steps::{self, Context, Step};
@@ -13,24 +15,34 @@ use crate::tools;
 pub(crate) struct Options {
     pub(crate) install: bool,
     pub(crate) scope: Scope,
+    pub(crate) docker: Start,
 }
 
-/// Which tests run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which tests run; each scope holds the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scope {
-    Everything,
+    /// What needs no server.
     MemoryOnly,
+    /// Everything, with servers that run natively.
+    Everything,
+    /// The suites in containers as well.
+    Containers,
 }
 
 impl Options {
     pub(crate) fn parse(arguments: &[&str]) -> Result<Self, String> {
-        let mut options = Self { install: true, scope: Scope::Everything };
+        let mut options = Self { install: true, scope: Scope::Everything, docker: Start::Never };
         for argument in arguments {
             match *argument {
                 "--no-install" => options.install = false,
                 "--memory-only" => options.scope = Scope::MemoryOnly,
+                "--containers" => options.scope = Scope::Containers,
+                "--start-docker" => options.docker = Start::IfNoneAnswers,
                 unknown => return Err(format!("unknown option: {unknown}")),
             }
+        }
+        if options.docker != Start::Never && options.scope != Scope::Containers {
+            return Err("--start-docker is for --containers".to_owned());
         }
         Ok(options)
     }
@@ -40,7 +52,7 @@ impl Options {
 pub(crate) fn run(options: Options) -> Result<(), String> {
     let folder = RunFolder::create()?;
     matrix::clear()?;
-    let context = Context { options, folder };
+    let context = Context { options, folder, docker: OnceCell::new() };
     let steps = steps::all(options.scope);
     let mut finished = Vec::new();
     let mut outcome = Ok(());
@@ -83,8 +95,14 @@ fn summary(steps: &[Step], finished: &[(&str, Duration)], scope: Scope) -> Strin
     }
     let total = finished.iter().map(|(_, time)| *time).sum();
     lines.push(format!("  {:<14} {:<8} {:>9}", "total", "", seconds(total)));
-    if scope == Scope::MemoryOnly {
-        lines.push("  Left out on request: everything that needs a server.".to_owned());
+    match scope {
+        Scope::MemoryOnly => {
+            lines.push("  Left out on request: everything that needs a server.".into());
+        }
+        Scope::Everything => {
+            lines.push("  Not asked for: the suites in containers (--containers).".into());
+        }
+        Scope::Containers => {}
     }
     lines.push("Versions".to_owned());
     lines.extend(tools::versions().into_iter().map(|line| format!("  {line}")));
@@ -102,16 +120,20 @@ mod tests {
     #[test]
     fn options_are_understood_or_refused() {
         let parsed = Options::parse(&["--no-install", "--memory-only"]).unwrap();
-        assert_eq!(parsed, Options { install: false, scope: Scope::MemoryOnly });
+        let (scope, docker) = (Scope::MemoryOnly, Start::Never);
+        assert_eq!(parsed, Options { install: false, scope, docker });
+        let parsed = Options::parse(&["--containers", "--start-docker"]).unwrap();
+        assert_eq!((parsed.scope, parsed.docker), (Scope::Containers, Start::IfNoneAnswers));
+        assert!(Options::parse(&["--start-docker"]).is_err(), "nothing would use it");
         assert!(Options::parse(&[]).unwrap().install);
         assert!(Options::parse(&["--no-instal"]).unwrap_err().contains("--no-instal"));
     }
 
     #[test]
     fn the_summary_shows_every_step_and_what_did_not_run() {
-        let steps = steps::all(Scope::Everything);
+        let steps = steps::all(Scope::Containers);
         let finished = [("ok", Duration::from_millis(1234)), ("FAILED", Duration::from_secs(2))];
-        let text = summary(&steps, &finished, Scope::Everything);
+        let text = summary(&steps, &finished, Scope::Containers);
         for step in &steps {
             assert!(text.contains(step.name), "{text}");
         }

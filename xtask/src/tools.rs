@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 use std::process::Command;
 
 use crate::command;
@@ -224,16 +225,25 @@ pub(crate) fn provide(options: Options) -> Result<(), String> {
     if missing.is_empty() { Ok(()) } else { Err(instructions(&missing)) }
 }
 
-/// Makes sure that the program of a Debian package of the same name is there.
-pub(crate) fn provide_program(program: &str, may_install: bool) -> Result<(), String> {
-    if find_program(program).is_some() {
+/// Makes sure that a program is there, by installing its Debian package if that is allowed.
+pub(crate) fn provide_program(
+    program: &str,
+    package: &'static str,
+    may_install: bool,
+) -> Result<(), String> {
+    if find_program(program).is_some() || is_file_in_sbin(program) {
         return Ok(());
     }
     if !may_install {
-        return Err(format!("{program} is missing: sudo apt-get install {program}"));
+        return Err(format!("{program} is missing: sudo apt-get install {package}"));
     }
-    println!("To be installed with apt-get: {program}");
-    install(&[program])
+    println!("To be installed with apt-get: {package}");
+    install(&[package])
+}
+
+/// Where programs of root's are, which is not in everybody's `PATH`.
+fn is_file_in_sbin(program: &str) -> bool {
+    ["/usr/sbin", "/sbin"].iter().any(|folder| Path::new(folder).join(program).is_file())
 }
 
 /// The versions of the compiler, of the system and of each tool that is there.
@@ -291,7 +301,7 @@ fn needed(scope: Scope) -> impl Iterator<Item = &'static Tool> {
     TOOLS
         .iter()
         .filter(|tool| cfg!(unix) || !tool.unix_only)
-        .filter(move |tool| scope == Scope::Everything || tool.scope == scope)
+        .filter(move |tool| tool.scope <= scope)
 }
 
 fn missing(scope: Scope, find: Lookup<'_>) -> Vec<&'static Tool> {
@@ -335,28 +345,36 @@ fn instructions(missing: &[&'static Tool]) -> String {
 }
 
 pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
-    let mut command = if is_root()? {
-        Command::new("sh")
-    } else {
-        let sudo = find_program("sudo").ok_or_else(|| {
-            format!("not root, and no sudo; run as root: apt-get install {}", packages.join(" "))
-        })?;
-        let mut sudo = Command::new(sudo);
-        if !io::stdin().is_terminal() {
-            // Nobody is there to type a password: fail instead of waiting for one.
-            sudo.arg("-n");
-        }
-        sudo.arg("sh");
-        sudo
-    };
+    let mut command = as_root("sh")
+        .map_err(|error| format!("{error}; run as root: apt-get install {}", packages.join(" ")))?;
     command.args(["-c", INSTALL, "install"]).args(packages);
     command::run(command, &format!("apt-get install {}", packages.join(" ")))
 }
 
-fn is_root() -> Result<bool, String> {
+/// The program, run as root.
+pub(crate) fn as_root(program: &str) -> Result<Command, String> {
+    if id("-u")? == "0" {
+        return Ok(Command::new(program));
+    }
+    let sudo = find_program("sudo").ok_or("not root, and no sudo")?;
+    let mut command = Command::new(sudo);
+    if !io::stdin().is_terminal() {
+        // Nobody is there to type a password: fail instead of waiting for one.
+        command.arg("-n");
+    }
+    command.arg(program);
+    Ok(command)
+}
+
+/// Our group, as a number.
+pub(crate) fn group() -> Result<String, String> {
+    id("-g")
+}
+
+fn id(what: &str) -> Result<String, String> {
     let mut command = Command::new("id");
-    command.arg("-u");
-    command::output(command, "id -u").map(|uid| uid.trim() == "0")
+    command.arg(what);
+    command::output(command, "id").map(|id| id.trim().to_owned())
 }
 
 fn find(tool: &Tool) -> Option<OsString> {

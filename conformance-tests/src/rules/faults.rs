@@ -102,10 +102,9 @@ async fn recovers(cx: &Cx, fault: Fault) -> Checked {
         let _ = timeout(cx.profile().longest_call(), call.make(&line.store)).await;
     }
     line.proxy.heal().await?;
-    let end = Instant::now() + RECOVERY;
     // Walks are as many such round trips as there are sessions, in whatever time that takes.
     for verb in Verb::of(&*line.store).into_iter().filter(|verb| !verb.walks()) {
-        let back = succeeds(cx, &line, verb, end).await;
+        let back = succeeds(cx, &line, verb, Instant::now() + RECOVERY).await;
         back.map_err(|stop| stop.about(&format!("after {fault:?}")))?;
     }
     Ok(())

@@ -30,7 +30,6 @@ impl Contents {
     }
 
     /// The same with a variable.
-    #[allow(dead_code, reason = "for images that are set by variables; Redis' needs none")]
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self

@@ -17,7 +17,6 @@ pub struct Location {
     pub(super) host: String,
     pub(super) port: u16,
     /// What follows host and port, with its first `/` or `?`, as it is spelled.
-    #[allow(dead_code, reason = "for kinds whose URLs say something there; Redis' say nothing")]
     pub(super) rest: String,
 }
 

@@ -46,6 +46,7 @@ mod image;
 mod locate;
 mod location;
 mod port;
+mod postgres;
 mod process;
 mod product;
 mod redis;
@@ -65,6 +66,7 @@ mod tests;
 #[cfg(all(unix, feature = "containers"))]
 pub use container::Container;
 pub use error::{ServerError, ServerErrorKind};
+pub use postgres::{PostgresEndpoint, PostgresOptions, PostgresServer};
 #[cfg(all(unix, feature = "containers"))]
 pub use redis::RedisContainer;
 pub use redis::{Readiness, RedisEndpoint, RedisOptions, RedisServer};

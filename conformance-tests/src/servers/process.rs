@@ -57,10 +57,8 @@ pub enum Signal {
     /// Asks for the end.
     Terminate,
     /// Asks for the end without waiting for clients; PostgreSQL tells the two apart.
-    #[allow(dead_code, reason = "Redis has one way to be asked")]
     Interrupt,
     /// Asks for the end at once; a PostgreSQL server ends its own processes first.
-    #[allow(dead_code, reason = "Redis has no processes of its own")]
     Quit,
     /// Freezes.
     Stop,

@@ -56,10 +56,6 @@ impl Site {
 
     /// Runs a program of the server's to its end, as the server's user and in its folder, and answers
     /// what it printed. For commands that prepare the folder.
-    #[allow(
-        dead_code,
-        reason = "for kinds whose folder is prepared by a program; Redis needs none"
-    )]
     pub(super) fn run<I, S>(&self, program: &Path, arguments: I) -> io::Result<String>
     where
         I: IntoIterator<Item = S>,
@@ -79,6 +75,14 @@ impl Site {
         }
         let said = String::from_utf8_lossy(&output.stderr);
         Err(io::Error::other(format!("{shown} failed ({}): {}", output.status, said.trim())))
+    }
+
+    /// Gives a file that we wrote to the server's user, who alone may read it.
+    pub(super) fn hand_over(&self, file: &Path) -> io::Result<()> {
+        match &self.user {
+            Some(user) => user.own(file),
+            None => Ok(()),
+        }
     }
 
     /// What the server has printed since its log was this long.

@@ -20,11 +20,14 @@ pub(super) struct Collected {
 }
 
 impl Collected {
-    /// Every column of the scope, and what others have handed in.
-    pub(super) fn read(place: &Place, scope: Scope) -> Result<Self, String> {
+    /// All of these columns, and what others have handed in.
+    pub(super) fn read(
+        place: &Place,
+        columns: impl IntoIterator<Item = Column>,
+    ) -> Result<Self, String> {
         let mut ours = Vec::new();
         let mut wrong = Vec::new();
-        for column in columns::all(scope) {
+        for column in columns {
             match own(place, column) {
                 Ok(report) => ours.push(report),
                 Err(message) => wrong.push(message),
@@ -39,9 +42,9 @@ impl Collected {
         Ok(Self { ours, others: others(&place.others)? })
     }
 
-    /// The columns of the scope whose results count.
-    pub(super) fn present(place: &Place, scope: Scope) -> Vec<Report> {
-        columns::all(scope).filter_map(|column| own(place, column).ok()).collect()
+    /// Those of these columns whose results count.
+    pub(super) fn present(place: &Place, columns: impl IntoIterator<Item = Column>) -> Vec<Report> {
+        columns.into_iter().filter_map(|column| own(place, column).ok()).collect()
     }
 }
 
@@ -84,7 +87,7 @@ fn own(place: &Place, column: Column) -> Result<Report, String> {
 /// Whole reports of runs that are in no column: of an adapter that is none, or of another flavour.
 fn unexpected(place: &Place) -> Vec<PathBuf> {
     let expected: BTreeSet<_> =
-        columns::all(Scope::Everything).map(|column| place.report(column)).collect();
+        columns::all(Scope::Containers).map(|column| place.report(column)).collect();
     let adapters = entries(&place.results).into_iter().filter(|path| path.is_dir());
     let reports = adapters.flat_map(|folder| entries(&folder)).filter(|path| is_json(path));
     reports.filter(|path| !expected.contains(path)).collect()

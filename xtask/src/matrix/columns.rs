@@ -10,14 +10,20 @@ use crate::test::Scope;
 pub(super) struct Adapter {
     /// The name of the crate, which is also that in its profile.
     pub(super) name: &'static str,
-    /// The words of `conformance_tests::report::Provision::flavour`.
-    pub(super) flavours: &'static [&'static str],
-    pub(super) scope: Scope,
+    /// The words of `conformance_tests::report::Provision::flavour`, each with what it takes to run it.
+    pub(super) flavours: &'static [(&'static str, Scope)],
 }
 
+pub(super) const CONTAINER: &str = "container";
+
+const IN_PROCESS: &[(&str, Scope)] = &[("in-process", Scope::MemoryOnly)];
+const ON_SERVERS: &[(&str, Scope)] =
+    &[("native", Scope::Everything), (CONTAINER, Scope::Containers)];
+
 pub(super) const ADAPTERS: &[Adapter] = &[
-    Adapter { name: "session-memory", flavours: &["in-process"], scope: Scope::MemoryOnly },
-    Adapter { name: "session-redis", flavours: &["native"], scope: Scope::Everything },
+    Adapter { name: "session-memory", flavours: IN_PROCESS },
+    Adapter { name: "session-redis", flavours: ON_SERVERS },
+    Adapter { name: "session-postgres", flavours: ON_SERVERS },
 ];
 
 /// One adapter on a backend that is provided in one way.
@@ -36,13 +42,10 @@ impl Column {
 
 /// The columns of this scope, in their order.
 pub(super) fn all(scope: Scope) -> impl Iterator<Item = Column> {
-    ADAPTERS
-        .iter()
-        .filter(move |adapter| scope == Scope::Everything || adapter.scope == scope)
-        .flat_map(|adapter| {
-            let column = |flavour: &&'static str| Column { adapter: adapter.name, flavour };
-            adapter.flavours.iter().map(column)
-        })
+    ADAPTERS.iter().flat_map(move |adapter| {
+        let flavours = adapter.flavours.iter().filter(move |(_, needed)| *needed <= scope);
+        flavours.map(|(flavour, _)| Column { adapter: adapter.name, flavour })
+    })
 }
 
 /// Every adapter that there is has its line.

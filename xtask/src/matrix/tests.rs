@@ -302,7 +302,7 @@ impl Workspace {
     }
 
     fn read(&self) -> Result<Collected, String> {
-        Collected::read(&self.place(), Scope::Everything)
+        Collected::read(&self.place(), [MEMORY, REDIS])
     }
 
     fn refusal(&self) -> String {
@@ -343,7 +343,7 @@ fn a_column_without_results_is_refused_with_what_to_do() {
         assert!(message.contains(part), "{part} is missing in: {message}");
     }
     assert!(!message.contains("session-memory"), "{message}");
-    let present = Collected::present(&workspace.place(), Scope::Everything);
+    let present = Collected::present(&workspace.place(), [MEMORY, REDIS]);
     assert_eq!(present, [memory()]);
 }
 

@@ -1,0 +1,3 @@
+DELETE FROM {table}
+WHERE id = $1
+RETURNING {summary}

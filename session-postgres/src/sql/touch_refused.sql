@@ -1,0 +1,3 @@
+SELECT {expires_at}, {deadline}
+FROM {table}
+WHERE id = $1

@@ -1,0 +1,3 @@
+SELECT {expires_at}, {deadline}, {format}, {revision}, {readable}
+FROM {table}
+WHERE id = $1
