@@ -56,10 +56,20 @@ cargo xtask servers images [--no-install] [--rebuild]
     no registry of images. Docker must be running. What is there is not built again.
     --rebuild      build everything anew, with the packages of today
 
+cargo xtask soak [fuzz] [histories] [kills] [load] [purge] [--backend NAME] [--percent N]
+    Long runs, for a night or a release; `cargo xtask soak --help` says more.
+
 cargo xtask check-deps
     Checks dependency directions, banned crates, licences, manifests and the
     declared Rust versions.
 ";
+
+/// Optimised, and a program of its own, so that nobody else builds what it needs.
+fn soak(options: &[&str]) -> Result<(), String> {
+    let options = options.iter().map(|option| (*option).to_owned());
+    let line = command::words("run --release --quiet -p soak --").into_iter().chain(options);
+    command::run_cargo(&line.collect::<Vec<_>>())
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -72,6 +82,7 @@ fn main() -> ExitCode {
         Some((&"servers", ["images", options @ ..])) => {
             images::Options::parse(options).and_then(images::run)
         }
+        Some((&"soak", options)) => soak(options),
         Some((&"check-deps", [])) => check_deps::run(),
         Some((&("help" | "--help" | "-h"), _)) => {
             print!("{HELP}");

@@ -128,6 +128,10 @@ impl Product for Postgres {
     const STOP: Signal = Signal::Interrupt;
     const UNPRIVILEGED: &'static [&'static str] = &["postgres", "nobody"];
 
+    /// The second one: after a crash, while a process of the server has not ended yet.
+    const PASSING: &'static [&'static str] =
+        &["Address already in use", "pre-existing shared memory block"];
+
     fn shared() -> &'static Shared<Self> {
         static SHARED: Shared<Postgres> = Shared::new();
         &SHARED

@@ -80,7 +80,10 @@ fn run(corpus: &[Vec<u8>], header: usize, generator: &mut Generator, accepts: fn
     let mut accepted = 0_u32;
     let mut input = Shown(Vec::new());
     assert!(corpus.iter().all(|valid| accepts(valid)), "the corpus is valid");
-    for _ in 0..runs {
+    for number in 0..runs {
+        if number % 500_000 == 499_999 {
+            println!("{} of {runs} tried", number + 1);
+        }
         input.0.clone_from(&corpus[generator.below(corpus.len())]);
         for _ in 0..=generator.below(3) {
             mutate(&mut input.0, header, corpus, generator);

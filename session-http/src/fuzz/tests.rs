@@ -69,7 +69,10 @@ fn run(corpus: &[&[u8]], accepts: fn(&[u8]) -> bool) {
     let mut accepted = 0_u32;
     assert!(corpus.iter().all(|valid| accepts(valid)), "the corpus is valid");
     let mut input = Shown(Vec::new());
-    for _ in 0..runs {
+    for number in 0..runs {
+        if number % 500_000 == 499_999 {
+            println!("{} of {runs} tried", number + 1);
+        }
         input.0 = corpus[choices.below(corpus.len())].to_vec();
         for _ in 0..=choices.below(3) {
             mutate(&mut input.0, &mut choices);
