@@ -37,7 +37,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::Result;
 use crate::cx::subject_in;
-use crate::history::{Client, Sent};
+use crate::history::{Client, Sent, is_open};
 use crate::race::race;
 use crate::rng::Rng;
 use crate::verdict::{Checked, Stop, chain, ensure};
@@ -69,7 +69,7 @@ pub struct Progress {
     pub calls: u64,
     /// Those of them that were refused: an error said that they had no effect.
     pub refused: u64,
-    /// Those of them whose outcome is unknown.
+    /// Those of them whose outcome is unknown or not durable.
     pub unknown: u64,
     /// Histories that have ended and have an order.
     pub histories: u64,
@@ -323,12 +323,11 @@ impl Shared {
         seen.calls += 1;
         seen.longest_call = seen.longest_call.max(took);
         if let Err(error) = &answer {
-            let trouble = error.is_retryable()
-                || error.is_outcome_unknown()
-                || error.kind() == StoreErrorKind::ReadOnly;
+            let trouble =
+                error.is_retryable() || is_open(error) || error.kind() == StoreErrorKind::ReadOnly;
             let trouble = trouble && self.load.sent == Sent::Again;
             ensure!(trouble, "a call failed with {}", chain(error));
-            seen.refused += u64::from(!error.is_outcome_unknown());
+            seen.refused += u64::from(!is_open(error));
         }
         Ok(answer)
     }

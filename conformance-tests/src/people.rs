@@ -33,8 +33,11 @@ pub(crate) struct Site<I = NoIndex> {
     secrets: Arc<Secrets>,
 }
 
+/// How long a commit may merge. That a backend is slow, or the machine busy, is no failure of a merge.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 impl Site<NoIndex> {
-    /// A site that needs no index by subject, with every setting at its default.
+    /// A site that needs no index by subject, with every other setting at its default.
     pub(crate) fn of(cx: &Cx) -> Checked<Self> {
         Self::with(cx, |builder| builder)
     }
@@ -45,7 +48,7 @@ impl Site<NoIndex> {
 }
 
 impl Site<Indexed> {
-    /// A site that knows its users' sessions, with every setting at its default.
+    /// A site that knows its users' sessions, with every other setting at its default.
     pub(crate) fn of_users(cx: &Cx) -> Checked<Self> {
         Self::of_users_with(cx, |builder| builder)
     }
@@ -61,7 +64,8 @@ impl<I> Site<I> {
             cx.both().map(|store| Arc::new(Spy::new(Arc::clone(store), Arc::clone(cx.secrets()))));
         let server = |spy: &Arc<Spy>| {
             let store: Arc<dyn SessionStore> = Arc::clone(spy) as _;
-            build(Sessions::<dyn SessionStore>::builder(store).clock(cx.clock().clone()))
+            let builder = Sessions::<dyn SessionStore>::builder(store).clock(cx.clock().clone());
+            build(builder.commit_within(PATIENCE))
         };
         let (one, two) = (server(&spies[0])?, server(&spies[1])?);
         Ok(Self { one, two, spies, secrets: Arc::clone(cx.secrets()) })

@@ -30,6 +30,7 @@ const AT_ONCE: usize = 16;
 pub struct Suite<F> {
     claims: Claims,
     settings: Settings,
+    at_once: usize,
     fixture: PhantomData<fn() -> F>,
 }
 
@@ -38,7 +39,12 @@ impl<F: Fixture> Suite<F> {
     #[must_use]
     #[allow(clippy::new_without_default, reason = "a suite without a fixture's type means nothing")]
     pub fn new() -> Self {
-        Self { claims: Claims::default(), settings: Settings::from_env(), fixture: PhantomData }
+        Self {
+            claims: Claims::default(),
+            settings: Settings::from_env(),
+            at_once: AT_ONCE,
+            fixture: PhantomData,
+        }
     }
 
     /// Claims that the store has a [`SubjectIndex`].
@@ -92,6 +98,14 @@ impl<F: Fixture> Suite<F> {
         self
     }
 
+    /// How many rules run at the same time. By default 16; fewer where the backend is slow, since a rule may have
+    /// a hundred calls under way.
+    #[must_use]
+    pub const fn at_once(mut self, rules: usize) -> Self {
+        self.at_once = rules;
+        self
+    }
+
     /// The `main` of a test target without harness: each rule is a test of its own, with the arguments and
     /// the output of `cargo test`; `cargo nextest` works too.
     ///
@@ -99,7 +113,7 @@ impl<F: Fixture> Suite<F> {
     #[must_use]
     pub fn main(self) -> ExitCode {
         let mut arguments = Arguments::from_args();
-        arguments.test_threads.get_or_insert(AT_ONCE);
+        arguments.test_threads.get_or_insert(self.at_once);
         let shared = match Shared::new(self) {
             Ok(shared) => Arc::new(shared),
             Err(error) => {
@@ -126,7 +140,7 @@ impl<F: Fixture> Suite<F> {
         let runner = self.runner(fixture);
         let wanted = rules().iter().filter(|rule| wanted(rule));
         let runs: Vec<_> = wanted.map(|rule| runner.run(rule)).collect();
-        stream::iter(runs).buffered(AT_ONCE).collect().await
+        stream::iter(runs).buffered(self.at_once).collect().await
     }
 
     /// The state behind the tests of [`tests!`](crate::tests).

@@ -13,17 +13,12 @@ use sqlx::postgres::PgPool;
 use tokio::time::Instant;
 
 use crate::builder::PostgresStoreBuilder;
-use crate::error;
 use crate::names::Names;
 use crate::row::{self, Refused};
 use crate::source::{Answer, Failure, Limits, Source};
 use crate::sql::Sql;
 use crate::statement::{Statement, Value};
 use crate::time::PgTime;
-
-/// Attempts at a write that another one gets in the way of again and again: each time the record had gone and
-/// come back as it was.
-const MOST_ATTEMPTS: u32 = 4;
 
 /// Sessions in PostgreSQL.
 ///
@@ -223,7 +218,7 @@ impl SessionStore for PostgresStore {
         ];
         let limits = self.limits(true);
         let mut maybe_done = false;
-        for _ in 0..MOST_ATTEMPTS {
+        loop {
             let answer = self.run(limits, &self.inner.sql.update, &values).await;
             let answer =
                 answer.map_err(|failure| unknown_if(maybe_done, Failure::of_write(failure)))?;
@@ -236,14 +231,13 @@ impl SessionStore for PostgresStore {
                 Some(Refused::Live(revision)) if revision == record.revision() => {
                     return Ok(UpdateOutcome::Updated);
                 }
-                // It has gone and come back meanwhile.
+                // It has gone and come back meanwhile. The deadline ends this, should it go on.
                 Some(Refused::Live(revision)) if revision == change.expected() => {}
                 _ if maybe_done => return Err(sent_twice("update was sent twice")),
                 Some(Refused::Live(_)) => return Ok(UpdateOutcome::Conflict),
                 Some(Refused::Over) | None => return Ok(UpdateOutcome::Missing),
             }
         }
-        Err(unknown_if(maybe_done, always_late("update")))
     }
 
     async fn touch(
@@ -255,7 +249,7 @@ impl SessionStore for PostgresStore {
         let values = [bytes(id), time(now), time(expires_at)];
         let limits = self.limits(true);
         let mut maybe_done = false;
-        for _ in 0..MOST_ATTEMPTS {
+        loop {
             let answer = self.run(limits, &self.inner.sql.touch, &values).await;
             let answer =
                 answer.map_err(|failure| unknown_if(maybe_done, Failure::of_write(failure)))?;
@@ -268,11 +262,10 @@ impl SessionStore for PostgresStore {
                 // The earlier send may have touched what has ended since.
                 Some(true) | None if maybe_done => return Err(sent_twice("touch was sent twice")),
                 Some(true) | None => return Ok(TouchOutcome::Missing),
-                // It has gone and come back meanwhile.
+                // It has gone and come back meanwhile. The deadline ends this, should it go on.
                 Some(false) => {}
             }
         }
-        Err(unknown_if(maybe_done, always_late("touch")))
     }
 
     async fn delete(&self, id: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
@@ -331,11 +324,6 @@ fn unknown_if(maybe_done: bool, error: StoreError) -> StoreError {
 
 fn sent_twice(doing: &'static str) -> StoreError {
     StoreError::new(StoreErrorKind::OutcomeUnknown, doing)
-}
-
-fn always_late(doing: &'static str) -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, doing)
-        .with_source(error::unexpected("the record comes and goes"))
 }
 
 pub(crate) fn bytes(id: &SessionId) -> Value<'_> {

@@ -68,5 +68,5 @@ impl Fixture for Postgres {
 }
 
 fn main() -> std::process::ExitCode {
-    Suite::<Postgres>::new().subject_index().inspect().purge().main()
+    Suite::<Postgres>::new().at_once(6).subject_index().inspect().purge().main()
 }

@@ -34,6 +34,14 @@ pub(crate) async fn run(running: &Running, length: Duration, seed: u64, meter: &
     let after = watch(length).await;
 
     let progress = load.end().await?;
+    if is_stopped() {
+        return Ok(format!(
+            "{:.0?}, {} histories, {} calls, broken off",
+            begun.elapsed(),
+            progress.histories,
+            progress.calls
+        ));
+    }
     let memory = Memory { before, during, after };
     memory.is_flat()?;
     Ok(format!(

@@ -17,7 +17,7 @@ pub(crate) use client::Client;
 #[cfg(test)]
 pub(crate) use model::Write;
 pub(crate) use model::{Answer, Call};
-pub(crate) use record::{Recorder, Sent};
+pub(crate) use record::{Recorder, Sent, is_open};
 pub(crate) use render::render;
 
 /// One operation of a history.

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use session_core::{Change, Record, Revision, SessionId, SessionStore, StoreError, Timestamp};
+use session_core::{
+    Change, Record, Revision, SessionId, SessionStore, StoreError, StoreErrorKind, Timestamp,
+};
 
 use super::model::{Answer, Call, Write};
 use super::{Operation, check, render};
@@ -136,7 +138,7 @@ impl Recorder {
         let invoked = self.events.fetch_add(1, Ordering::SeqCst);
         let (answer, returned) = match made.await {
             Ok(answer) => (Some(answer), self.events.fetch_add(1, Ordering::SeqCst)),
-            Err(error) if error.is_outcome_unknown() => (None, u64::MAX),
+            Err(error) if is_open(&error) => (None, u64::MAX),
             Err(error) => return Err(error),
         };
         self.lock().operations.push(Operation { client, call, answer, invoked, returned });
@@ -175,4 +177,9 @@ fn write(content: u32, record: &Record) -> Write {
         expires_at: record.expires_at().as_millis(),
         deadline: record.deadline().as_millis(),
     }
+}
+/// Whether a call that failed with this may have had an effect, or may still have one. What is not durable may be
+/// seen or undone.
+pub(crate) fn is_open(error: &StoreError) -> bool {
+    error.is_outcome_unknown() || error.kind() == StoreErrorKind::NotDurable
 }

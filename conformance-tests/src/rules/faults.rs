@@ -202,7 +202,9 @@ async fn sweep(cx: &Cx, trouble: (Fault, Span), verb: Verb) -> Checked<Vec<Incid
     for trip in 1..=last {
         let line = cx.line().await?;
         let call = prepare(cx, verb).await?;
-        line.proxy.look_for(call.record.payload());
+        // Its end, since the subject begins as the payload does and may be sent alone.
+        let payload = call.record.payload();
+        line.proxy.look_for(&payload[payload.len() / 2..]);
         line.proxy.strike(fault, trip, span).await?;
         let incident = Incident::of(cx, &line, call, trouble, trip).await?;
         if fault != Fault::Refuse && line.proxy.struck() == 0 {

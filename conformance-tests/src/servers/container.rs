@@ -189,10 +189,11 @@ impl<P: Product> fmt::Display for Container<P> {
 fn ready<P: Product>(product: &P, running: &Running, port: u16) -> Result<Identity, String> {
     let url = product.url(&[port]);
     let location = Location::parse(&url, &P::KIND).ok_or("its URL cannot be read")?;
+    let read = |path: &str| running.read(path).ok();
     let deadline = Instant::now() + START_PATIENCE;
     loop {
         let finding = match product.ask(&[port], None) {
-            Ok(Answer::Ready) => match P::identify(&location) {
+            Ok(Answer::Ready) => match P::identify_in_container(&location, &read) {
                 Ok(identity) => return Ok(identity),
                 Err(error) => error.to_string(),
             },

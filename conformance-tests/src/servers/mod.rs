@@ -39,12 +39,15 @@ mod container;
 mod disk;
 #[cfg(all(unix, feature = "containers"))]
 pub(crate) mod docker;
+mod dynamo;
 mod error;
 mod folder;
 mod guard;
 mod image;
 mod locate;
 mod location;
+mod mongo;
+mod op_msg;
 mod port;
 mod postgres;
 mod process;
@@ -65,7 +68,13 @@ mod tests;
 
 #[cfg(all(unix, feature = "containers"))]
 pub use container::Container;
+#[cfg(all(unix, feature = "containers"))]
+pub use dynamo::DynamoContainer;
+pub use dynamo::{DynamoEndpoint, DynamoOptions, DynamoServer};
 pub use error::{ServerError, ServerErrorKind};
+#[cfg(all(unix, feature = "containers"))]
+pub use mongo::MongoContainer;
+pub use mongo::{MongoEndpoint, MongoOptions, MongoServer, MongoSet};
 pub use postgres::{PostgresEndpoint, PostgresOptions, PostgresServer};
 #[cfg(all(unix, feature = "containers"))]
 pub use redis::RedisContainer;

@@ -34,6 +34,8 @@ exit "$status"
 "#;
 
 const POLL: Duration = Duration::from_millis(2);
+/// A process is frozen at its next step; this is for one that ends meanwhile.
+const FREEZES_WITHIN: Duration = Duration::from_secs(1);
 
 /// What to run.
 #[derive(Debug)]
@@ -119,12 +121,24 @@ impl Process {
         if self.has_ended()? {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the server is not running"));
         }
-        let family = match signal {
-            Signal::Kill | Signal::Stop | Signal::Continue => family(self.pid),
-            Signal::Terminate | Signal::Interrupt | Signal::Quit => vec![self.pid],
-        };
-        // The shell's own `kill`: the program of that name is missing on small systems. The server
-        // comes first, so that it starts no more; a child that has just ended is no failure.
+        match signal {
+            // Frozen, it starts no more while they are counted.
+            Signal::Kill | Signal::Stop => {
+                self.send(Signal::Stop, &[self.pid])?;
+                self.wait_until_frozen();
+            }
+            Signal::Continue => {}
+            Signal::Terminate | Signal::Interrupt | Signal::Quit => {
+                return self.send(signal, &[self.pid]);
+            }
+        }
+        self.send(signal, &family(self.pid))
+    }
+
+    /// Sends a signal to the server, which comes first, and to others of its family.
+    fn send(&mut self, signal: Signal, family: &[u32]) -> io::Result<()> {
+        // The shell's own `kill`: the program of that name is missing on small systems. A child that has
+        // just ended is no failure.
         let status = Command::new("sh")
             .args([
                 "-c",
@@ -142,6 +156,14 @@ impl Process {
             return Ok(());
         }
         Err(io::Error::other(format!("the signal {signal} could not be sent")))
+    }
+
+    /// The signal has been sent, and may not have arrived: a process that is being started may still appear.
+    fn wait_until_frozen(&self) {
+        let deadline = Instant::now() + FREEZES_WITHIN;
+        while state(self.pid) != Some('T') && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Waits for the end of the server; `false` if it still runs after `patience`.
@@ -189,6 +211,17 @@ pub(super) fn detach(command: &mut Command) -> &mut Command {
 #[cfg(not(unix))]
 pub(super) fn detach(command: &mut Command) -> &mut Command {
     command
+}
+
+/// What a process does, as `ps` says it: `T` is frozen. Nothing if there is none, or nobody tells.
+fn state(pid: u32) -> Option<char> {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        let pid = pid.to_string();
+        let ps = Command::new("ps").args(["-o", "stat=", "-p", &pid]).stdin(Stdio::null()).output();
+        return String::from_utf8_lossy(&ps.ok()?.stdout).trim().chars().next();
+    };
+    // `pid (name) state …`, where a name may hold anything.
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// A process and all that it started, itself first.

@@ -115,6 +115,16 @@ pub trait Product: fmt::Debug + Sized + Send + Sync + 'static {
     /// The URL for a client. It may hold a password.
     fn url(&self, ports: &[u16]) -> String;
 
+    /// Product and version of a server in a container. `read` reads a file of its image, for a server that
+    /// does not tell its clients.
+    #[cfg_attr(not(feature = "containers"), allow(dead_code, reason = "containers are a feature"))]
+    fn identify_in_container(
+        location: &Location,
+        _read: &dyn Fn(&str) -> Option<String>,
+    ) -> io::Result<Identity> {
+        Self::identify(location)
+    }
+
     /// A server in a container, with the default options. Its one port is the same inside and outside, so
     /// that a server may tell its clients where it is.
     fn in_container() -> Self;

@@ -109,6 +109,11 @@ impl Running {
         self.docker.run(&[arguments, &[&self.name]].concat())
     }
 
+    /// Reads a file in the container; a relative path is that of its working folder.
+    pub(crate) fn read(&self, path: &str) -> Result<String, String> {
+        self.docker.run(&["exec", &self.name, "cat", path])
+    }
+
     pub(crate) fn log(&self) -> String {
         self.docker.log(&self.name)
     }

@@ -24,6 +24,8 @@ pub(super) const ADAPTERS: &[Adapter] = &[
     Adapter { name: "session-memory", flavours: IN_PROCESS },
     Adapter { name: "session-redis", flavours: ON_SERVERS },
     Adapter { name: "session-postgres", flavours: ON_SERVERS },
+    Adapter { name: "session-mongo", flavours: ON_SERVERS },
+    Adapter { name: "session-dynamo", flavours: ON_SERVERS },
 ];
 
 /// One adapter on a backend that is provided in one way.

@@ -14,8 +14,8 @@ use super::process::{Launch, Process, Signal};
 use super::resp::{Connection, Reply};
 use super::user::User;
 use super::{
-    Readiness, RedisEndpoint, RedisOptions, RedisServer, ServerErrorKind, folder::Folder, locate,
-    port,
+    DynamoOptions, DynamoServer, Readiness, RedisEndpoint, RedisOptions, RedisServer,
+    ServerErrorKind, folder::Folder, locate, port,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -383,6 +383,23 @@ fn the_shared_endpoint_is_one_for_all() {
 }
 
 /// An environment of exactly these variables, and of no Docker daemon unless they name one.
+#[test]
+fn a_dynamodb_local_answers_says_what_it_is_and_comes_back() {
+    for options in [DynamoOptions::new(), DynamoOptions::new().on_disk()] {
+        let server = DynamoServer::start(options).unwrap();
+        assert_eq!(server.product(), "DynamoDB Local");
+        assert!(server.version().starts_with(|it: char| it.is_ascii_digit()), "{server:?}");
+        let url = server.url();
+        assert_eq!(url, format!("dynamodb://127.0.0.1:{}?region=eu-west-1", server.port()));
+        server.kill().unwrap();
+        assert_eq!(server.pid(), None);
+        server.restart().unwrap();
+        assert_eq!(server.url(), url);
+        assert!(is_alive(server.pid().unwrap()));
+    }
+}
+
+/// An environment of exactly these variables.
 fn with(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<OsString> + use<> {
     let no_docker = [("DOCKER_HOST", "unix:///no/such/docker.sock")];
     let variables: Vec<(String, OsString)> = variables

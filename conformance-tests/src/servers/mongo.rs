@@ -1,0 +1,518 @@
+//! A MongoDB server: a replica set of one member, or one member of a larger set.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::error::{ServerError, ServerErrorKind};
+use super::image::{Contents, Image};
+use super::locate::Kind;
+use super::location::{self, Location, percent_encoded};
+use super::op_msg::{Connection, Reply};
+use super::port;
+use super::product::{Answer, Identity, Product, Shared};
+use super::server::Server;
+use super::shared::SharedServer;
+use super::site::Site;
+use super::tls::TlsFiles;
+
+/// A MongoDB server of one's own: a replica set of one member.
+pub type MongoServer = Server<Mongo>;
+
+/// A MongoDB server of one's own in a container: a replica set of one member.
+#[cfg(all(unix, feature = "containers"))]
+pub type MongoContainer = super::container::Container<Mongo>;
+
+/// The MongoDB server that the tests of this process share.
+pub type MongoEndpoint = SharedServer<Mongo>;
+
+/// The database of the URLs.
+const DATABASE: &str = "session-tests";
+/// The user of a server with a password.
+const ADMINISTRATOR: &str = "admin";
+
+/// Longer than an election takes on a busy machine.
+const ELECTION_PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+
+const ALREADY_INITIALIZED: i64 = 23;
+const NOT_YET_INITIALIZED: i64 = 94;
+const UNAUTHORIZED: i64 = 13;
+
+/// How to start a [`MongoServer`]. By default nobody has to log in.
+#[derive(Clone, Default)]
+pub struct MongoOptions {
+    settings: Vec<(String, String)>,
+    password: Option<String>,
+    tls: bool,
+    /// The set that somebody else will initiate, if not one of its own.
+    set: Option<String>,
+}
+
+impl MongoOptions {
+    /// The default options.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds `--name value` to the command line.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets in only who logs in, and makes an administrator with this password. The server's URL then carries
+    /// it.
+    #[must_use]
+    pub fn password(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Serves TLS as well, on the same port, with certificates made for this server. The server's URL then asks for
+    /// it.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+}
+
+/// Shows no password and no setting, which may hold one.
+impl fmt::Debug for MongoOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoOptions").field("tls", &self.tls).finish_non_exhaustive()
+    }
+}
+
+impl Server<Mongo> {
+    /// The certificates, if TLS was asked for.
+    #[must_use]
+    pub fn tls_files(&self) -> Option<&TlsFiles> {
+        self.kind().tls_files.as_ref()
+    }
+
+    /// Runs one command on a new connection without a login, the name with its argument first, and answers with
+    /// the reply. For driving the server into a state without a driver; a refusal is an error.
+    pub fn command(&self, database: &str, command: &[(&str, Value)]) -> Result<Value, ServerError> {
+        let name = command.first().map_or("", |(name, _)| name);
+        let doing = || format!("{}: {name}", self.label());
+        match call(self.port(), database, command) {
+            Ok(Reply::Done(reply)) => Ok(reply),
+            Ok(Reply::Error { code, text }) => Err(ServerError::new(
+                ServerErrorKind::Control,
+                format!("{}: {code} {text}", doing()),
+            )),
+            Err(error) => Err(ServerError::control(&doing(), &error)),
+        }
+    }
+
+    fn is_primary(&self) -> bool {
+        let hello = self.command("admin", &[("hello", json!(1))]);
+        hello.is_ok_and(|hello| hello["isWritablePrimary"] == json!(true))
+    }
+}
+
+/// A replica set on the loopback interface, whose members can be killed, paused and restarted.
+///
+/// Elections are quick: a primary that is not heard of for a second is replaced.
+#[derive(Debug)]
+pub struct MongoSet {
+    name: String,
+    members: Vec<MongoServer>,
+}
+
+impl MongoSet {
+    /// Starts a set of so many members and waits until it has a primary.
+    pub fn start(members: usize) -> Result<Self, ServerError> {
+        let name = set_name();
+        let members = (0..members)
+            .map(|_| {
+                let options = MongoOptions { set: Some(name.clone()), ..MongoOptions::new() };
+                MongoServer::start(options)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let set = Self { name, members };
+        let first = set.members.first().ok_or_else(|| set.error("it has no members"))?;
+        let hosts = set.members.iter().enumerate().map(|(number, member)| {
+            json!({ "_id": number, "host": format!("127.0.0.1:{}", member.port()) })
+        });
+        let configuration = json!({
+            "_id": set.name,
+            "members": hosts.collect::<Vec<_>>(),
+            "settings": { "electionTimeoutMillis": 1_000, "heartbeatIntervalMillis": 200 },
+        });
+        first.command("admin", &[("replSetInitiate", configuration)])?;
+        set.primary()?;
+        Ok(set)
+    }
+
+    /// The URL for a client that finds the members by itself.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let hosts = self.members.iter().map(|member| format!("127.0.0.1:{}", member.port()));
+        let hosts = hosts.collect::<Vec<_>>().join(",");
+        format!("mongodb://{hosts}/{DATABASE}?replicaSet={}", self.name)
+    }
+
+    /// The members, dead and paused ones included.
+    #[must_use]
+    pub fn members(&self) -> &[MongoServer] {
+        &self.members
+    }
+
+    /// The member that takes writes now. Waits for an election, if there is none; do not ask while a member is
+    /// paused.
+    pub fn primary(&self) -> Result<&MongoServer, ServerError> {
+        let deadline = Instant::now() + ELECTION_PATIENCE;
+        loop {
+            if let Some(primary) = self.members.iter().find(|member| member.is_primary()) {
+                return Ok(primary);
+            }
+            if Instant::now() >= deadline {
+                return Err(self.error("no member becomes the primary"));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Lets the primary step down, so that another member is elected.
+    pub fn step_down(&self) -> Result<(), ServerError> {
+        let command = [("replSetStepDown", json!(10)), ("secondaryCatchUpPeriodSecs", json!(5))];
+        self.primary()?.command("admin", &command).map(drop)
+    }
+
+    fn error(&self, finding: &str) -> ServerError {
+        let text = format!("the replica set {} of MongoDB: {finding}", self.name);
+        ServerError::new(ServerErrorKind::Control, text)
+    }
+}
+
+/// What is MongoDB's own about a server.
+#[derive(Debug)]
+pub struct Mongo {
+    options: MongoOptions,
+    set: String,
+    tls_files: Option<TlsFiles>,
+}
+
+impl Product for Mongo {
+    type Options = MongoOptions;
+
+    const KIND: Kind = Kind {
+        name: "MongoDB",
+        schemes: &[("mongodb", 27017)],
+        url_variable: "SESSION_TEST_MONGO_URL",
+        url_example: "mongodb://127.0.0.1:27017/session-tests?directConnection=true",
+        program_variable: "SESSION_TEST_MONGO_SERVER",
+        programs: &["mongod"],
+        folders: &["~cache/mongod-*"],
+        install: &[
+            "`cargo xtask test` (fetches it, on Linux)",
+            "`brew install mongodb/brew/mongodb-community` (macOS)",
+        ],
+    };
+
+    const IMAGE: Image = Image {
+        variable: "SESSION_TEST_MONGO_IMAGE",
+        public: "mongo:7.0",
+        stand_in: "session-tests/mongo",
+    };
+
+    fn shared() -> &'static Shared<Self> {
+        static SHARED: Shared<Mongo> = Shared::new();
+        &SHARED
+    }
+
+    /// From a line such as `db version v6.0.5`.
+    fn identify_program(program: &Path) -> io::Result<Identity> {
+        let text = super::locate::output(Command::new(program).arg("--version"))?;
+        match text.lines().find_map(|line| line.strip_prefix("db version v")) {
+            Some(version) => Ok(Identity::new("MongoDB", version.trim())),
+            None => Err(io::Error::other(format!(
+                "{} --version does not answer like a MongoDB server",
+                program.display()
+            ))),
+        }
+    }
+
+    /// A server that is reached by TLS is only knocked at: the standard library speaks no TLS.
+    fn identify(location: &Location) -> io::Result<Identity> {
+        let mut connection = Connection::new(location.connect()?);
+        if location.rest.contains("tls=true") || location.rest.contains("ssl=true") {
+            return Ok(Identity::without_version("MongoDB"));
+        }
+        match connection.call("admin", &[("buildInfo", json!(1))])? {
+            Reply::Done(info) => Ok(match info["version"].as_str() {
+                Some(version) => Identity::new("MongoDB", version),
+                None => Identity::without_version("MongoDB"),
+            }),
+            // A server that does not tell who it is to strangers has still answered.
+            Reply::Error { .. } => Ok(Identity::without_version("MongoDB")),
+        }
+    }
+
+    fn prepare(options: MongoOptions, site: &Site) -> io::Result<Self> {
+        std::fs::create_dir(site.folder().join(DATA))?;
+        if options.password.is_some() {
+            // Members of a set with logins log in to each other by a secret.
+            let secret = format!("{:016x}{:016x}", port::random(), port::random());
+            private_file(&site.folder().join(KEY_FILE), &secret)?;
+        }
+        let tls_files = options.tls.then(|| TlsFiles::create(site.folder())).transpose()?;
+        if let Some(files) = &tls_files {
+            let both = [std::fs::read(files.certificate())?, std::fs::read(files.key())?].concat();
+            std::fs::write(site.folder().join(CERTIFICATE_AND_KEY), both)?;
+        }
+        let set = options.set.clone().unwrap_or_else(set_name);
+        Ok(Self { options, set, tls_files })
+    }
+
+    fn command(&self, site: &Site) -> io::Result<Command> {
+        let mut command = Command::new(site.program());
+        command.arg("--dbpath").arg(site.folder().join(DATA));
+        command.args(["--bind_ip", "127.0.0.1,::1", "--ipv6", "--nounixsocket"]);
+        command.args(self.arguments(site.ports()[0]));
+        if self.options.password.is_some() {
+            command.arg("--keyFile").arg(site.folder().join(KEY_FILE));
+        }
+        if let Some(files) = &self.tls_files {
+            // The standard library speaks no TLS, and we have to be let in too.
+            command.args(["--tlsMode", "preferTLS", "--tlsAllowConnectionsWithoutCertificates"]);
+            command.arg("--tlsCertificateKeyFile").arg(site.folder().join(CERTIFICATE_AND_KEY));
+            command.arg("--tlsCAFile").arg(files.authority());
+        }
+        for (name, value) in &self.options.settings {
+            command.arg(format!("--{name}")).arg(value);
+        }
+        Ok(command)
+    }
+
+    /// Initiates its set, waits until it is the primary, and makes the administrator.
+    fn ask(&self, ports: &[u16], _pid: Option<u32>) -> io::Result<Answer> {
+        let port = ports[0];
+        let hello = match call(port, "admin", &[("hello", json!(1))])? {
+            Reply::Done(hello) => hello,
+            Reply::Error { text, .. } => return Ok(Answer::NotYet(text)),
+        };
+        // The name of a set is random: it tells servers apart, and nobody initiates another's.
+        match hello["setName"].as_str() {
+            Some(name) if name != self.set => return Ok(Answer::Stranger),
+            Some(_) => {}
+            None if self.options.set.is_some() => return Ok(Answer::Ready),
+            None => return self.initiate(port),
+        }
+        if self.options.set.is_some() {
+            return Ok(Answer::Ready);
+        }
+        if hello["isWritablePrimary"] != json!(true) {
+            return Ok(Answer::NotYet("it is not the primary yet".to_owned()));
+        }
+        match &self.options.password {
+            Some(password) => make_administrator(port, password),
+            None => Ok(Answer::Ready),
+        }
+    }
+
+    fn url(&self, ports: &[u16]) -> String {
+        let login = match &self.options.password {
+            Some(password) => format!("{ADMINISTRATOR}:{}@", percent_encoded(password)),
+            None => String::new(),
+        };
+        let source = if login.is_empty() { "" } else { "&authSource=admin" };
+        let tls = match &self.tls_files {
+            Some(files) => {
+                let authority = percent_encoded(&files.authority().to_string_lossy());
+                format!("&tls=true&tlsCAFile={authority}")
+            }
+            None => String::new(),
+        };
+        let port = ports[0];
+        format!("mongodb://{login}127.0.0.1:{port}/{DATABASE}?directConnection=true{source}{tls}")
+    }
+
+    fn in_container() -> Self {
+        Self { options: MongoOptions::new(), set: set_name(), tls_files: None }
+    }
+
+    fn contents(&self, port: u16) -> Contents {
+        let open = ["mongod", "--bind_ip_all"].map(str::to_owned);
+        let arguments = open.into_iter().chain(self.arguments(port)).collect();
+        Contents { arguments, ..Contents::default() }
+    }
+
+    fn conceal(&self, text: String) -> String {
+        match self.options.password.as_deref().filter(|password| !password.is_empty()) {
+            Some(password) => text.replace(password, "(password)"),
+            None => text,
+        }
+    }
+}
+
+const DATA: &str = "data";
+const KEY_FILE: &str = "set.key";
+const CERTIFICATE_AND_KEY: &str = "server.pem";
+
+/// Removes what is over each second instead of each minute, lets tests make errors, and ends at once.
+const PARAMETERS: &[&str] = &[
+    "ttlMonitorSleepSecs=1",
+    "enableTestCommands=1",
+    "shutdownTimeoutMillisForSignaledShutdown=0",
+    "diagnosticDataCollectionEnabled=false",
+];
+
+impl Mongo {
+    /// What is the same natively and in a container.
+    fn arguments(&self, port: u16) -> Vec<String> {
+        let port = port.to_string();
+        let own = ["--port", &port, "--replSet", &self.set];
+        let small = ["--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"];
+        let parameters = PARAMETERS.iter().flat_map(|parameter| ["--setParameter", parameter]);
+        own.into_iter().chain(small).chain(parameters).map(str::to_owned).collect()
+    }
+
+    fn initiate(&self, port: u16) -> io::Result<Answer> {
+        let configuration = json!({
+            "_id": self.set,
+            "members": [{ "_id": 0, "host": format!("127.0.0.1:{port}") }],
+        });
+        Ok(match call(port, "admin", &[("replSetInitiate", configuration)])? {
+            Reply::Done(_)
+            | Reply::Error { code: ALREADY_INITIALIZED | NOT_YET_INITIALIZED, .. } => {
+                Answer::NotYet("its replica set begins".to_owned())
+            }
+            Reply::Error { code: UNAUTHORIZED, .. } => {
+                Answer::NotYet("its replica set is read from the disk".to_owned())
+            }
+            Reply::Error { code, text } => Answer::Refused(format!("{code} {text}")),
+        })
+    }
+}
+
+/// The first user may be made by whoever is on the same machine; after that nobody is let in without a login.
+fn make_administrator(port: u16, password: &str) -> io::Result<Answer> {
+    let create = [
+        ("createUser", json!(ADMINISTRATOR)),
+        ("pwd", json!(password)),
+        ("roles", json!(["root"])),
+    ];
+    Ok(match call(port, "admin", &create)? {
+        Reply::Done(_) | Reply::Error { code: UNAUTHORIZED, .. } => Answer::Ready,
+        Reply::Error { code, text } => Answer::NotYet(format!("{code} {text}")),
+    })
+}
+
+fn call(port: u16, database: &str, command: &[(&str, Value)]) -> io::Result<Reply> {
+    Connection::new(location::connect(port)?).call(database, command)
+}
+
+fn set_name() -> String {
+    format!("rs-{:016x}", port::random())
+}
+
+#[cfg(unix)]
+fn private_file(path: &Path, content: &str) -> io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path)?.write_all(content.as_bytes())
+}
+
+#[cfg(not(unix))]
+fn private_file(path: &Path, content: &str) -> io::Result<()> {
+    std::fs::write(path, content)
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    fn insert(server: &MongoServer, id: i64) -> Result<Value, ServerError> {
+        let majority = json!({ "w": "majority", "j": true, "wtimeout": 30_000 });
+        server.command(
+            DATABASE,
+            &[
+                ("insert", json!("kept")),
+                ("documents", json!([{ "_id": id }])),
+                ("writeConcern", majority),
+            ],
+        )
+    }
+
+    fn count(server: &MongoServer) -> i64 {
+        let counted = server.command(DATABASE, &[("count", json!("kept"))]).unwrap();
+        counted["n"].as_i64().unwrap()
+    }
+
+    #[test]
+    fn a_started_server_is_a_primary_and_keeps_its_data_through_a_crash() {
+        let server = MongoServer::start(MongoOptions::new()).unwrap();
+        assert_eq!(server.product(), "MongoDB");
+        assert!(server.version().starts_with(|it: char| it.is_ascii_digit()), "{server:?}");
+        assert!(server.is_primary());
+        insert(&server, 1).unwrap();
+        server.kill().unwrap();
+        assert!(server.command("admin", &[("hello", json!(1))]).is_err());
+        server.restart().unwrap();
+        assert_eq!(count(&server), 1);
+        server.stop().unwrap();
+        assert_eq!(server.pid(), None);
+    }
+
+    #[test]
+    fn a_given_server_says_what_it_is() {
+        let server = MongoServer::start(MongoOptions::new()).unwrap();
+        let location = Location::parse(&server.url(), &Mongo::KIND).unwrap();
+        let identity = Mongo::identify(&location).unwrap();
+        assert_eq!(identity.to_string(), format!("MongoDB {}", server.version()));
+    }
+
+    #[test]
+    fn a_refusal_is_an_error_that_names_the_command() {
+        let server = MongoServer::start(MongoOptions::new()).unwrap();
+        let error = server.command("admin", &[("noSuchCommand", json!(1))]).unwrap_err();
+        assert_eq!(error.kind(), ServerErrorKind::Control);
+        assert!(error.to_string().contains("noSuchCommand: 59"), "{error}");
+    }
+
+    #[test]
+    fn with_a_password_nobody_is_let_in_without_a_login() {
+        let options = MongoOptions::new().password("pass word/1").tls();
+        let server = MongoServer::start(options).unwrap();
+        assert!(server.url().starts_with("mongodb://admin:pass%20word%2F1@127.0.0.1:"));
+        assert!(server.url().contains("authSource=admin") && server.url().contains("tls=true"));
+        assert!(server.tls_files().unwrap().authority().is_file());
+        let error = insert(&server, 1).unwrap_err();
+        assert!(error.to_string().contains("insert: 13 "), "{error}");
+        assert!(!format!("{server:?} {server}").contains("pass word"));
+        // It begins again with the administrator that it has.
+        server.restart().unwrap();
+        assert!(insert(&server, 1).is_err());
+    }
+
+    #[test]
+    fn a_set_elects_another_primary_when_one_steps_down_or_dies() {
+        let set = MongoSet::start(3).unwrap();
+        assert_eq!(set.url().matches("127.0.0.1").count(), 3);
+        insert(set.primary().unwrap(), 1).unwrap();
+        let first = set.primary().unwrap().port();
+        set.step_down().unwrap();
+        let second = set.primary().unwrap();
+        assert_ne!(second.port(), first);
+        insert(second, 2).unwrap();
+        second.kill().unwrap();
+        let third = set.primary().unwrap();
+        assert_ne!(third.port(), second.port());
+        assert_eq!(count(third), 2, "what a majority had confirmed");
+        second.restart().unwrap();
+        insert(set.primary().unwrap(), 3).unwrap();
+    }
+}
