@@ -33,21 +33,44 @@ fn it_runs_on_memory() {
     assert_whole_tour(&tour(&[]));
 }
 
-#[test]
-#[cfg(feature = "redis")]
-fn it_runs_on_redis() {
-    let server = conformance_tests::servers::RedisEndpoint::shared().expect("a Redis server");
-    assert_whole_tour(&tour(&["--store", server.url()]));
+/// On a server that the tests start.
+macro_rules! on_servers {
+    ($($name:ident, $feature:literal, $endpoint:ident;)*) => {$(
+        #[test]
+        #[cfg(feature = $feature)]
+        fn $name() {
+            let server = conformance_tests::servers::$endpoint::shared().expect("a server");
+            assert_whole_tour(&tour(&["--store", server.url()]));
+        }
+    )*};
 }
 
+on_servers! {
+    it_runs_on_redis, "redis", RedisEndpoint;
+    it_runs_on_postgres, "postgres", PostgresEndpoint;
+    it_runs_on_mongo, "mongo", MongoEndpoint;
+    it_runs_on_dynamo, "dynamo", DynamoEndpoint;
+}
+
+/// For each backend that this build has not.
 #[test]
-#[cfg(not(feature = "redis"))]
 fn a_missing_feature_is_answered_with_the_command() {
-    let output = tour(&["--store", "redis://user:canary@127.0.0.1"]);
-    assert!(!output.status.success());
-    let said = text(&output.stderr);
-    assert!(said.contains("cargo run --example tour --features redis -- --store"), "{said}");
-    assert!(!said.contains("canary"), "the password was shown");
+    for (scheme, feature, is_there) in [
+        ("redis", "redis", cfg!(feature = "redis")),
+        ("postgres", "postgres", cfg!(feature = "postgres")),
+        ("mongodb", "mongo", cfg!(feature = "mongo")),
+        ("dynamodb", "dynamo", cfg!(feature = "dynamo")),
+    ] {
+        if is_there {
+            continue;
+        }
+        let output = tour(&["--store", &format!("{scheme}://user:canary@127.0.0.1")]);
+        assert!(!output.status.success());
+        let said = text(&output.stderr);
+        let command = format!("cargo run --example tour --features {feature} -- --store");
+        assert!(said.contains(&command), "{said}");
+        assert!(!said.contains("canary"), "the password was shown");
+    }
 }
 
 #[test]

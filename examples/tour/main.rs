@@ -5,6 +5,8 @@
 //! $ cargo run --example tour --features redis -- --store redis://127.0.0.1
 //! ```
 //!
+//! The other backends likewise: `postgres`, `mongo` and `dynamo`.
+//!
 //! The clock of the run is its own: where the story needs a day to pass, the run moves it by a day.
 
 mod backend;
@@ -14,7 +16,7 @@ mod story;
 use std::error::Error;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: tour [--store memory | --store redis://HOST:PORT]";
+const USAGE: &str = "usage: tour [--store memory | --store URL], where URL is redis://, postgres://, mongodb:// or dynamodb://";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -76,6 +76,18 @@ const TOOLS: &[Tool] = &[
         unix_only: false,
     },
     Tool {
+        purpose: "the pooler of the PostgreSQL tests",
+        programs: &["pgbouncer"],
+        folders: None,
+        variable: None,
+        packages: &["pgbouncer"],
+        fetch: None,
+        homebrew: "pgbouncer",
+        version: Version::Argument("--version"),
+        scope: Scope::Everything,
+        unix_only: false,
+    },
+    Tool {
         purpose: "the server of the MongoDB tests",
         programs: &["mongod"],
         folders: None,
@@ -420,12 +432,12 @@ mod tests {
         });
         // What fetches comes last, where it is missing too.
         let packages = packages(&missing);
-        assert_eq!(packages[..2], ["redis-server", "postgresql"]);
-        assert_eq!(packages[2..7], MONGO_AND_JAVA);
+        assert_eq!(packages[..3], ["redis-server", "postgresql", "pgbouncer"]);
+        assert_eq!(packages[3..8], MONGO_AND_JAVA);
         let text = instructions(&missing);
         for part in [
-            "sudo apt-get install redis-server postgresql",
-            "brew install redis postgresql",
+            "sudo apt-get install redis-server postgresql pgbouncer",
+            "brew install redis postgresql pgbouncer",
             "SESSION_TEST_REDIS_SERVER=/path/to/redis-server",
             "DynamoDB Local 1.11.478: `cargo xtask test` fetches it",
             "SESSION_TEST_REDIS_URL=",
