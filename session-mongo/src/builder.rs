@@ -40,6 +40,7 @@ pub struct MongoStoreBuilder {
     max_skew: Duration,
     deadline: Duration,
     walk_deadline: Duration,
+    linearizable_loads: bool,
     connect_timeout: Duration,
     connections: Option<u32>,
     plain_text: PlainText,
@@ -54,6 +55,7 @@ impl Default for MongoStoreBuilder {
             max_skew: Duration::from_secs(60),
             deadline: Duration::from_secs(3),
             walk_deadline: Duration::from_secs(60),
+            linearizable_loads: false,
             connect_timeout: Duration::from_secs(2),
             connections: None,
             plain_text: PlainText::OnLoopback,
@@ -75,6 +77,19 @@ impl MongoStoreBuilder {
     #[must_use]
     pub fn collection(mut self, collection: impl Into<String>) -> Self {
         self.collection = collection.into();
+        self
+    }
+
+    /// Lets each load wait until a majority has confirmed that the primary still is one, so that it sees every
+    /// acknowledged write and logout, also in the moments around a failover. Costs a load as much as a write, and
+    /// without a majority no session can be loaded. By default a load answers with what a majority has confirmed
+    /// and the primary knows of, which may be the state before the failover for a moment.
+    ///
+    /// [MongoDB's manual](https://www.mongodb.com/docs/manual/reference/read-concern-linearizable/) calls this
+    /// read concern `linearizable`. Lists, scans and counts are read as by default.
+    #[must_use]
+    pub fn linearizable_loads(mut self) -> Self {
+        self.linearizable_loads = true;
         self
     }
 
@@ -246,6 +261,11 @@ impl MongoStoreBuilder {
             inner: Arc::new(Inner {
                 collection: database.collection_with_options(&self.collection, options),
                 calls: Calls::new(bounds),
+                loads: if self.linearizable_loads {
+                    ReadConcern::linearizable()
+                } else {
+                    ReadConcern::majority()
+                },
                 margin: self.margin,
                 max_skew: self.max_skew,
                 deadline: self.deadline,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::options::ReadConcern;
 use mongodb::{Collection, Database};
 use session_core::{
     Change, CreateOutcome, Inspect, MAX_PAYLOAD_LEN, Purge, Record, SessionId, SessionStore,
@@ -35,6 +36,8 @@ pub struct MongoStore {
 pub(crate) struct Inner {
     pub(crate) collection: Collection<RawDocumentBuf>,
     pub(crate) calls: Calls,
+    /// How sure the read of one session is, in the driver's words.
+    pub(crate) loads: ReadConcern,
     pub(crate) margin: Duration,
     pub(crate) max_skew: Duration,
     pub(crate) deadline: Duration,
@@ -122,7 +125,9 @@ impl MongoStore {
     ) -> Result<Option<RawDocumentBuf>, StoreError> {
         let (documents, filter) = (self.documents(), by_id(id));
         let limit = limit_of(deadline);
-        let find = async move { documents.find_one(filter).max_time(limit).await };
+        let sure = self.inner.loads.clone();
+        let find =
+            async move { documents.find_one(filter).read_concern(sure).max_time(limit).await };
         Ok(self.inner.calls.ask(deadline, Access::Read, doing, find).await?)
     }
 

@@ -30,6 +30,6 @@ fn the_tests_that_the_tables_of_faults_name_exist() {
             assert!(source.contains(&format!("async fn {test}()")), "{package}: {module}::{test}");
             count += 1;
         }
-        assert!(count >= 5, "{title}: {count} tests are named");
+        assert!(count >= 8, "{title}: {count} tests are named");
     }
 }

@@ -7,5 +7,7 @@ mod support;
 
 mod connecting;
 mod outages;
+mod privileges;
 mod rubbish;
 mod set_up;
+mod three_nodes;
