@@ -12,5 +12,6 @@ mod privileges;
 mod purging;
 mod rubbish;
 mod set_up;
+mod suite;
 mod times;
 mod tls;
