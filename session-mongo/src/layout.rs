@@ -276,6 +276,7 @@ impl<'a> Fields<'a> {
         let mut fields = Self::default();
         for element in document {
             let (name, value) = element.map_err(|_| Unreadable::Corrupt)?;
+            #[allow(clippy::useless_asref, reason = "a type of its own in version 3 of `bson`")]
             let name: &str = name.as_ref();
             let field = match name {
                 REVISION => &mut fields.revision,

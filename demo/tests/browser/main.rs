@@ -322,3 +322,39 @@ fn ctrl_c_finishes_what_is_in_flight() -> Result {
     assert!(shop.wait()?.ends_with("Stopped.\n"));
     Ok(())
 }
+
+/// On a server that the tests start: what is stored there is found again, and gone when it was ended.
+macro_rules! on_servers {
+    ($($name:ident, $feature:literal, $endpoint:ident;)*) => {$(
+        #[tokio::test]
+        #[cfg(feature = $feature)]
+        async fn $name() -> Result {
+            let server = tokio::task::spawn_blocking(conformance_tests::servers::$endpoint::shared);
+            sign_in_shop_and_sign_out(server.await??.url()).await
+        }
+    )*};
+}
+
+on_servers! {
+    the_shop_works_on_redis, "redis", RedisEndpoint;
+    the_shop_works_on_postgres, "postgres", PostgresEndpoint;
+    the_shop_works_on_mongo, "mongo", MongoEndpoint;
+    the_shop_works_on_dynamo, "dynamo", DynamoEndpoint;
+}
+
+#[cfg(any(feature = "redis", feature = "postgres", feature = "mongo", feature = "dynamo"))]
+async fn sign_in_shop_and_sign_out(store: &str) -> Result {
+    let (shop, chromium) = (Shop::start(&["--store", store])?, Chromium::start()?);
+    let browser = chromium.browser().await?;
+    sign_in(&browser, &shop, "Ada").await?;
+    browser.goto(&shop.url("/cart")).await?;
+    press(&browser, "button[value=Tea]").await?;
+    assert_eq!(text(&browser, "td[data-item=Tea]").await?, "1");
+    let token = cookie(&browser, &shop).await?.value().to_owned();
+    assert!(shop.is_signed_in(&token)?);
+    browser.goto(&shop.url("/devices")).await?;
+    press(&browser, "#end-everywhere").await?;
+    assert!(!shop.is_signed_in(&token)?, "ended everywhere");
+    browser.close().await?;
+    Ok(())
+}
