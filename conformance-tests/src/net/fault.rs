@@ -62,6 +62,7 @@ struct State {
     trips: u64,
     connections: u64,
     struck: u64,
+    lost: bool,
     held: u64,
     /// How often what was held has been let go.
     releases: u64,
@@ -89,15 +90,21 @@ impl Control {
         self.change(|state| {
             state.fault = Some((fault, span));
             state.first = state.trips + trip;
-            state.holds_next = false;
+            (state.holds_next, state.lost) = (false, false);
             (state.struck, state.held, state.sightings) = (0, 0, 0);
         });
     }
 
-    /// The same, once for the next round trip; the one that follows is held.
-    pub(super) fn arm_then_hold(&self, fault: Fault) {
-        self.arm(fault, 1, Span::Once);
+    /// Loses the reply to the next round trip, and holds the first one that begins afterwards. What begins while the
+    /// server still works on the first one, such as a driver's look at the server, is let through.
+    pub(super) fn lose_reply_then_hold(&self) {
+        self.arm(Fault::LoseReply, 1, Span::Once);
         self.change(|state| state.holds_next = true);
+    }
+
+    /// A reply has been lost.
+    pub(super) fn lost(&self) {
+        self.lock().lost = true;
     }
 
     /// Takes the fault away and lets go what is held.
@@ -148,7 +155,8 @@ impl Control {
         let mut state = self.lock();
         state.trips += 1;
         let (fault, span) = state.fault?;
-        if state.holds_next && state.trips == state.first + 1 {
+        if state.holds_next && state.lost {
+            state.holds_next = false;
             return Some(Fault::HoldRequest);
         }
         let strikes = match span {

@@ -87,7 +87,10 @@ impl Link<'_> {
             }
             let bytes = &buffer[..count];
             match self.answered() {
-                Some(Fault::LoseReply) => return Ok(()),
+                Some(Fault::LoseReply) => {
+                    self.control.lost();
+                    return Ok(());
+                }
                 Some(Fault::CutReply) => return to.write_all(&bytes[..count / 2]).await,
                 Some(Fault::Silence) => pending().await,
                 Some(Fault::Trickle) => {

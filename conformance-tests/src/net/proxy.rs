@@ -116,9 +116,9 @@ impl Proxy {
         Ok(())
     }
 
-    /// Lets `fault` strike the next round trip, and holds the one after it.
-    pub(crate) fn strike_then_hold(&self, fault: Fault) {
-        self.control.arm_then_hold(fault);
+    /// Loses the reply to the next round trip, and holds the first one that begins afterwards.
+    pub(crate) fn lose_reply_then_hold(&self) {
+        self.control.lose_reply_then_hold();
     }
 
     /// Everything is in order again. What was held goes on its way; a connection on which bytes were kept for

@@ -7,7 +7,7 @@ use session_core::{Record, StoreError};
 
 use super::held::{Pair, equal, step};
 use crate::cx::{Cx, Line};
-use crate::net::{Answer, Call, Fault, Verb};
+use crate::net::{Answer, Call, Verb};
 use crate::verdict::{Checked, Stop, chain, ensure};
 
 pub(crate) async fn sends_of_one_call_leave_an_order(cx: &Cx) -> Checked {
@@ -29,7 +29,7 @@ async fn meet(cx: &Cx, line: &Line, first: Verb, second: Verb) -> Checked {
     let pair = Pair::new(cx, first, second).await?;
     // A connection is there, so that the fault strikes the call itself.
     line.store.load(&cx.id(), cx.now()).await?;
-    line.proxy.strike_then_hold(Fault::LoseReply);
+    line.proxy.lose_reply_then_hold();
     let making = pin!(pair.first.make(&line.store));
     let held = pin!(line.proxy.held());
     let (mut answer, making) = match select(making, held).await {
