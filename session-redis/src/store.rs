@@ -14,6 +14,7 @@ use session_core::{
 use tokio::time::Instant;
 
 use crate::builder::RedisStoreBuilder;
+use crate::command::command;
 use crate::error;
 use crate::keys::Prefix;
 use crate::layout;
@@ -23,6 +24,9 @@ use crate::source::{Answer, Failure, Form, Lane, Limits, Source};
 /// A record that was created longer ago than this has its index entry removed with it. A younger one may
 /// belong to a login that is still under way.
 const ENTRY_SETTLED: Duration = Duration::from_secs(600);
+
+/// Bytes that the arguments of a command take beside its key and a record, at most: times and other numbers.
+const ROOM: usize = 64;
 
 /// For how long a marker lives that gives `WAIT` something to wait for.
 const MARKER_TTL_MS: u64 = 10_000;
@@ -189,17 +193,18 @@ impl RedisStore {
         let trim_to = format!("({}", now.minus(self.inner.margin).as_millis());
         if !form.server.conditional_expire {
             // With its source always: after NOSCRIPT inside a transaction the rest of it is done.
-            let mut script = scripts::INDEX.call(scripts::ScriptForm::Source, &key);
+            let mut script = scripts::INDEX.call(scripts::ScriptForm::Source, &key, ROOM);
             script.arg(deadline.as_millis()).arg(record.id().as_bytes()).arg(ttl).arg(trim_to);
             return vec![script];
         }
-        let mut add = redis::cmd("ZADD");
+        let command = |name| command(name, key.len() + ROOM);
+        let mut add = command("ZADD");
         add.arg(&key).arg("GT").arg(deadline.as_millis()).arg(record.id().as_bytes());
-        let mut trim = redis::cmd("ZREMRANGEBYSCORE");
+        let mut trim = command("ZREMRANGEBYSCORE");
         trim.arg(&key).arg("-inf").arg(trim_to);
-        let mut begin = redis::cmd("PEXPIRE");
+        let mut begin = command("PEXPIRE");
         begin.arg(&key).arg(ttl).arg("NX");
-        let mut extend = redis::cmd("PEXPIRE");
+        let mut extend = command("PEXPIRE");
         extend.arg(&key).arg(ttl).arg("GT");
         vec![add, trim, begin, extend]
     }
@@ -211,14 +216,15 @@ impl RedisStore {
         subject: &Subject,
         record: &Record,
         now: Timestamp,
-        command: Cmd,
+        own: Cmd,
     ) -> Pipeline {
-        let mut batch = redis::pipe();
-        batch.cmd("MULTI");
-        for entry in self.index_entry(form, subject, record, now) {
-            batch.add_command(entry);
+        let entry = self.index_entry(form, subject, record, now);
+        let mut batch = Pipeline::with_capacity(entry.len() + 4);
+        batch.add_command(command("MULTI", 0));
+        for part in entry {
+            batch.add_command(part);
         }
-        batch.add_command(command).cmd("EXEC");
+        batch.add_command(own).add_command(command("EXEC", 0));
         batch
     }
 
@@ -249,7 +255,8 @@ impl RedisStore {
         id: &SessionId,
         condition: Condition<'_>,
     ) -> Cmd {
-        let mut command = scripts::DELETE.call(form.script, &self.inner.prefix.record(id));
+        let mut command =
+            scripts::DELETE.call(form.script, &self.inner.prefix.record(id), Subject::MAX_LEN + 1);
         match condition {
             Condition::None => command.arg("").arg("1"),
             Condition::Of(subject) => command.arg(subject.as_bytes()).arg("0"),
@@ -368,7 +375,7 @@ impl SessionStore for RedisStore {
         let ttl = self.ttl(record.ends_at(), now);
         let written = self
             .write(self.limits(false), |form| {
-                let mut command = redis::cmd("SET");
+                let mut command = command("SET", key.len() + stored.len() + ROOM);
                 command.arg(&key).arg(&stored).arg("NX").arg("PX").arg(ttl);
                 match record.subject() {
                     Some(subject) => self.with_index_entry(form, subject, record, now, command),
@@ -403,8 +410,8 @@ impl SessionStore for RedisStore {
         let reply = self
             .read(self.limits(true), |_| {
                 // One byte more than the longest record, so that a longer string shows.
-                let mut command = redis::cmd("GETRANGE");
-                command.arg(&key).arg(0).arg(layout::MAX_RECORD_LEN);
+                let mut command = command("GETRANGE", key.len() + ROOM);
+                command.arg(&key).arg("0").arg(layout::MAX_RECORD_LEN);
                 command
             })
             .await?;
@@ -421,12 +428,13 @@ impl SessionStore for RedisStore {
         check_size(record)?;
         let key = self.inner.prefix.record(change.id());
         let stored = layout::encode(record);
+        let ttl = self.ttl(record.ends_at(), now);
         let subject = record.subject().filter(|_| change.writes_index_entry());
         let written = self
             .write(self.limits(true), |form| {
-                let mut script = scripts::UPDATE.call(form.script, &key);
-                script.arg(change.expected().as_bytes()).arg(&stored);
-                script.arg(now.as_millis()).arg(self.margin_millis());
+                let mut script = scripts::UPDATE.call(form.script, &key, stored.len() + ROOM);
+                script.arg(change.expected().as_bytes()).arg(&stored).arg(ttl);
+                script.arg(big_endian([now.as_millis(), self.margin_millis()]).as_flattened());
                 match subject {
                     Some(subject) => self.with_index_entry(form, subject, record, now, script),
                     None => single(script),
@@ -464,12 +472,15 @@ impl SessionStore for RedisStore {
         now: Timestamp,
     ) -> Result<TouchOutcome, StoreError> {
         let key = self.inner.prefix.record(id);
+        let ttl = self.ttl(expires_at, now);
+        let times = big_endian([expires_at.as_millis(), now.as_millis(), self.margin_millis()]);
         let written = self
             .write(self.limits(true), |form| {
-                let mut script = scripts::TOUCH.call(form.script, &key);
-                script.arg(&expires_at.as_millis().to_be_bytes());
-                script.arg(now.as_millis()).arg(self.margin_millis());
-                script.arg(i32::from(form.server.conditional_expire));
+                let mut script = scripts::TOUCH.call(form.script, &key, ROOM);
+                script
+                    .arg(times.as_flattened())
+                    .arg(ttl)
+                    .arg(i32::from(form.server.conditional_expire));
                 single(script)
             })
             .await
@@ -530,6 +541,11 @@ fn check_size(record: &Record) -> Result<(), StoreError> {
         ));
     }
     Ok(())
+}
+
+/// As the scripts read numbers.
+fn big_endian<const N: usize>(numbers: [u64; N]) -> [[u8; 8]; N] {
+    numbers.map(u64::to_be_bytes)
 }
 
 fn single(command: Cmd) -> Pipeline {
