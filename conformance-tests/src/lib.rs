@@ -19,6 +19,7 @@ mod rng;
 mod rule;
 mod rules;
 mod run;
+pub mod sample;
 mod search;
 mod secrets;
 pub mod servers;

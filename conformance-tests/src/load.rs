@@ -175,6 +175,23 @@ impl Running {
         let _ = succeeded.wait_for(|begun| *begun > now).await;
     }
 
+    /// The same, for at most so long: for the time after a trouble.
+    ///
+    /// # Errors
+    ///
+    /// When no call succeeds in that time, or something else is wrong.
+    pub async fn succeeds_within(&self, patience: Duration) -> Result<()> {
+        let back = timeout(patience, self.succeeds()).await;
+        match (self.failure(), back) {
+            (Some(failure), _) => Err(failure.into()),
+            (None, Ok(())) => Ok(()),
+            (None, Err(_)) => {
+                let seen = self.progress();
+                Err(format!("no call succeeds {patience:?} after the trouble: {seen:?}").into())
+            }
+        }
+    }
+
     /// Begins no further history, and waits for the end of those that have begun; or for the end of all, if their
     /// number was given.
     ///

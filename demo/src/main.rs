@@ -2,15 +2,16 @@
 
 mod pages;
 mod serve;
-mod store;
 mod when;
 
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use examples::backend;
 use session_core::{Lifetimes, SessionStore, Sessions};
 use session_http::{CookiePolicy, Site};
 use tokio::net::TcpListener;
@@ -55,11 +56,12 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let lifetimes =
         Lifetimes::new(Duration::from_secs(options.idle), Duration::from_secs(options.absolute))?;
-    let kept = store::open(&options.store).await?;
-    let sessions = Sessions::<dyn SessionStore>::builder(kept.store)
+    let backend = backend::open(&options.store, "session_demo", "cargo run -p demo").await?;
+    let sessions = Sessions::<dyn SessionStore>::builder(backend.store)
         .lifetimes(lifetimes)
         .anonymous_lifetimes(lifetimes)
         .build()?;
+    tokio::spawn(purge_each_minute(sessions.clone()));
     // A browser drops `Secure` cookies that come over plain http.
     let policy =
         if options.tls { CookiePolicy::production() } else { CookiePolicy::insecure_development() };
@@ -72,7 +74,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let scheme = if options.tls { "https" } else { "http" };
     println!("Open {scheme}://localhost:{} in a browser. Ctrl-C stops it.", address.port());
 
-    let app = pages::app(site, kept.name);
+    let app = pages::app(site, backend.name);
     if options.tls {
         serve::tls(listener, app).await?;
     } else {
@@ -80,6 +82,18 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     }
     println!("Stopped.");
     Ok(())
+}
+
+/// Removes what is over, where the store does not do that by itself.
+async fn purge_each_minute(sessions: Sessions<dyn SessionStore>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        match sessions.purge(NonZeroU32::MAX).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return,
+            Err(error) => eprintln!("demo: {}", chain(&error)),
+        }
+    }
 }
 
 /// The text of an error and of all its sources.

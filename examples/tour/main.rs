@@ -9,12 +9,13 @@
 //!
 //! The clock of the run is its own: where the story needs a day to pass, the run moves it by a day.
 
-mod backend;
 mod narrator;
 mod story;
 
 use std::error::Error;
 use std::process::ExitCode;
+
+use examples::backend;
 
 const USAGE: &str = "usage: tour [--store memory | --store URL], where URL is redis://, postgres://, mongodb:// or dynamodb://";
 
@@ -45,5 +46,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
         }
         _ => return Err(USAGE.into()),
     };
-    story::tell(backend::open(&store).await?).await
+    let backend = backend::open(&store, "session_tour", "cargo run --example tour").await?;
+    story::tell(backend).await
 }

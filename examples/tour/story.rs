@@ -4,12 +4,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use examples::backend::Backend;
 use session_core::{
     Clock, CommitOutcome, Lifetimes, Login, ManualClock, Opened, PageRequest, Session,
     SessionStore, Sessions, TokenChange, TokenText,
 };
 
-use crate::backend::Backend;
 use crate::narrator::Narrator;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;

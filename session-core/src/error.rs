@@ -102,6 +102,18 @@ impl StoreError {
         self.0.kind == StoreErrorKind::OutcomeUnknown
     }
 
+    /// The error of a call of which an earlier send may have been applied, if `maybe_done`: then the outcome is
+    /// unknown, whatever became of the last send. For adapters that send a request again.
+    #[must_use]
+    pub fn unknown_if(self, maybe_done: bool) -> Self {
+        if maybe_done && !self.is_outcome_unknown() {
+            Self::new(StoreErrorKind::OutcomeUnknown, "an earlier send may have been applied")
+                .with_source(self)
+        } else {
+            self
+        }
+    }
+
     /// How many sessions a failed `delete_all` had deleted. `Some` says that the call was partial;
     /// repeating it is safe.
     #[must_use]
@@ -160,6 +172,18 @@ impl Error for StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_earlier_send_makes_the_outcome_unknown_and_keeps_the_reason() {
+        let refused = || StoreError::new(StoreErrorKind::ReadOnly, "update");
+        assert_eq!(refused().unknown_if(false).kind(), StoreErrorKind::ReadOnly);
+        let unknown = refused().unknown_if(true);
+        assert!(unknown.is_outcome_unknown());
+        assert_eq!(unknown.source().unwrap().to_string(), refused().to_string());
+        // What is unknown already is not told twice.
+        let text = unknown.to_string();
+        assert_eq!(unknown.unknown_if(true).to_string(), text);
+    }
 
     #[test]
     fn the_text_does_not_repeat_the_source() {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod check;
 mod clock;
 mod data;
 mod error;
@@ -24,13 +25,14 @@ mod value;
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
 
+pub use check::{Finding, Severity};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use data::{DataError, SessionData};
 pub use error::{BoxError, StoreError, StoreErrorKind};
 pub use id::{InvalidId, Revision, SessionId};
 pub use lifetimes::{InvalidLifetimes, Lifetimes};
 pub use limits::{LimitExceeded, MAX_DEPTH, MAX_KEY_LEN, MAX_KEYS};
-pub use page::{Cursor, InvalidCursorText, Page, PageRequest};
+pub use page::{Cursor, InvalidCursorText, Listing, Page, PageRequest};
 pub use payload::Codec;
 pub use random::{OsRandom, RandomSource, RandomUnavailable};
 pub use realm::{InvalidRealm, InvalidSubject, Realm, Subject};

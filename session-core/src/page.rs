@@ -5,6 +5,9 @@ use std::num::NonZeroU16;
 
 use data_encoding::BASE64URL_NOPAD;
 
+use crate::error::{StoreError, StoreErrorKind};
+use crate::realm::Subject;
+
 /// Which piece of a listing to read next.
 #[derive(Debug, Clone)]
 pub struct PageRequest {
@@ -79,6 +82,38 @@ impl Cursor {
         }
     }
 
+    /// A cursor to `position` in a listing of `namespace`, for adapters: sealed with a checksum, so that
+    /// [`unseal`](Self::unseal) refuses it in any other listing. The checksum (FNV-1a) finds mistakes; it is no
+    /// secret, and need not be, since a cursor gives nothing that its bearer could not ask for anyway.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidCursor`](StoreErrorKind::InvalidCursor) for a position of more than 1,015 bytes.
+    pub fn seal(
+        listing: Listing<'_>,
+        namespace: &[u8],
+        position: &[u8],
+    ) -> Result<Self, StoreError> {
+        let sum = checksum(listing, namespace, position);
+        let bytes = [&[listing.kind()], position, &sum[..]].concat();
+        Self::from_bytes(&bytes).map_err(|_| of_no_listing())
+    }
+
+    /// The position that was sealed for this listing of this namespace.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidCursor`](StoreErrorKind::InvalidCursor) for a cursor of another one, and for what is no cursor.
+    pub fn unseal(&self, listing: Listing<'_>, namespace: &[u8]) -> Result<&[u8], StoreError> {
+        let (kind, rest) = self.0.split_first().ok_or_else(of_no_listing)?;
+        let (position, sum) = rest.split_last_chunk::<8>().ok_or_else(of_no_listing)?;
+        if *kind == listing.kind() && *sum == checksum(listing, namespace, position) {
+            Ok(position)
+        } else {
+            Err(of_no_listing())
+        }
+    }
+
     /// The bytes, for the adapter that made it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -97,6 +132,42 @@ impl Cursor {
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| InvalidCursorText)?;
         Self::from_bytes(&bytes)
     }
+}
+
+/// What a cursor goes on in, for adapters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "the two listings of a store")]
+pub enum Listing<'a> {
+    /// The sessions of a subject.
+    Of(&'a Subject),
+    /// All sessions.
+    All,
+}
+
+impl Listing<'_> {
+    const fn kind(self) -> u8 {
+        match self {
+            Self::Of(_) => b'i',
+            Self::All => b's',
+        }
+    }
+}
+
+fn checksum(listing: Listing<'_>, namespace: &[u8], position: &[u8]) -> [u8; 8] {
+    let listed = match listing {
+        Listing::Of(subject) => subject.as_bytes(),
+        Listing::All => &[],
+    };
+    let parts = [&[listing.kind()], position, namespace, &[0], listed];
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in parts.into_iter().flatten() {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash.to_be_bytes()
+}
+
+fn of_no_listing() -> StoreError {
+    StoreError::new(StoreErrorKind::InvalidCursor, "the cursor belongs to no listing of this store")
 }
 
 impl fmt::Display for Cursor {
@@ -125,6 +196,48 @@ mod tests {
     fn limits_are_brought_into_range() {
         assert_eq!(PageRequest::first(0).limit(), 1);
         assert_eq!(PageRequest::first(u16::MAX).limit(), 1_000);
+    }
+
+    fn subject(name: &str) -> Subject {
+        Subject::new(&crate::Realm::default(), name).unwrap()
+    }
+
+    #[test]
+    fn a_position_comes_back_in_its_own_listing_only() {
+        let (alice, bob) = (subject("alice"), subject("bob"));
+        for position in [&b""[..], &[0; 8], &[0xff; 1_015]] {
+            for listing in [Listing::Of(&alice), Listing::All] {
+                let cursor = Cursor::seal(listing, b"here", position).unwrap();
+                assert_eq!(cursor.unseal(listing, b"here").unwrap(), position);
+                assert!(cursor.unseal(listing, b"there").is_err());
+                assert!(cursor.unseal(Listing::Of(&bob), b"here").is_err());
+                let other =
+                    if listing == Listing::All { Listing::Of(&alice) } else { Listing::All };
+                assert!(cursor.unseal(other, b"here").is_err());
+            }
+        }
+        let error = Cursor::seal(Listing::All, b"here", &[7; 1_016]).unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::InvalidCursor);
+    }
+
+    #[test]
+    fn a_damaged_cursor_is_refused() {
+        let sealed = Cursor::seal(Listing::All, b"here", b"position").unwrap();
+        let whole = sealed.as_bytes();
+        let opened = |bytes: &[u8]| {
+            let cursor = Cursor::from_bytes(bytes).unwrap();
+            cursor.unseal(Listing::All, b"here").map(<[u8]>::to_vec).map_err(|error| error.kind())
+        };
+        for at in 0..whole.len() {
+            let mut damaged = whole.to_vec();
+            damaged[at] ^= 1;
+            assert_eq!(opened(&damaged), Err(StoreErrorKind::InvalidCursor));
+            if at > 0 {
+                assert_eq!(opened(&whole[..at]), Err(StoreErrorKind::InvalidCursor));
+            }
+        }
+        assert_eq!(opened(&[whole, &[0]].concat()), Err(StoreErrorKind::InvalidCursor));
+        assert_eq!(opened(whole), Ok(b"position".to_vec()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{Revision, SessionId};
 use crate::realm::Subject;
 use crate::timestamp::Timestamp;
@@ -73,6 +74,19 @@ impl Record {
     #[must_use]
     pub fn into_parts(self) -> RecordParts {
         self.parts
+    }
+
+    /// Whether a store may take this payload. Adapters ask before they send anything.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`](StoreErrorKind::TooLarge) for more than [`MAX_PAYLOAD_LEN`] bytes.
+    pub fn check_payload(&self) -> Result<(), StoreError> {
+        if self.parts.payload.len() > MAX_PAYLOAD_LEN {
+            let text = "the payload has more than 262,144 bytes";
+            return Err(StoreError::new(StoreErrorKind::TooLarge, text));
+        }
+        Ok(())
     }
 
     /// The public handle.
@@ -446,6 +460,17 @@ mod tests {
 
     fn next() -> Revision {
         Revision::random(&OsRandom).unwrap()
+    }
+
+    #[test]
+    fn the_limit_of_a_payload_is_exact() {
+        let with = |length: usize| {
+            let payload = Bytes::from(vec![0; length]);
+            Record::from_parts(RecordParts { payload, ..record().into_parts() })
+        };
+        assert!(with(MAX_PAYLOAD_LEN).check_payload().is_ok());
+        let error = with(MAX_PAYLOAD_LEN + 1).check_payload().unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::TooLarge);
     }
 
     #[test]

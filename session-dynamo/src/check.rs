@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType, TableDescription, TableStatus, TimeToLiveDescription,
 };
 use futures_util::future::{join_all, try_join_all};
-use session_core::{StoreError, StoreErrorKind, Timestamp};
+use session_core::{Finding, Severity, StoreError, StoreErrorKind, Timestamp};
 use tokio::time::Instant;
 
 use crate::send::{Failure, Limits, send};
@@ -49,26 +49,6 @@ pub struct TableReport {
     pub ttl_attribute: Option<String>,
     /// Whether it is a global table, with replicas in other regions.
     pub replicated: Option<bool>,
-}
-
-/// One thing that is wrong or doubtful.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// How serious it is.
-    pub severity: Severity,
-    /// What it is, in a sentence.
-    pub text: String,
-}
-
-/// How serious a [`Finding`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(clippy::exhaustive_enums, reason = "a finding breaks a promise, or it does not")]
-pub enum Severity {
-    /// The store cannot keep its promises with these tables.
-    Error,
-    /// It can, but something should be looked at.
-    Warning,
 }
 
 impl CheckReport {
@@ -255,7 +235,7 @@ fn known<T>(described: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
 }
 
 fn error(text: String) -> Finding {
-    Finding { severity: Severity::Error, text }
+    Finding::new(Severity::Error, text)
 }
 
 fn spelled(key: &[(String, ScalarAttributeType)]) -> String {

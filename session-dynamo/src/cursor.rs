@@ -1,34 +1,10 @@
-//! Cursors: where a listing goes on. Sealed with a checksum over the tables and what is listed, so that a cursor
-//! of another listing, another store or nobody's is refused.
+//! Cursors: the key behind which a listing goes on.
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use session_core::{Cursor, StoreError, StoreErrorKind, Subject};
+use session_core::{Cursor, Listing, StoreError, StoreErrorKind};
 
 use crate::names::{IdForm, Names};
-
-/// What is listed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Listing<'a> {
-    All,
-    Of(&'a Subject),
-}
-
-impl Listing<'_> {
-    fn tag(self) -> u8 {
-        match self {
-            Self::All => b's',
-            Self::Of(_) => b'i',
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::All => &[],
-            Self::Of(subject) => subject.as_bytes(),
-        }
-    }
-}
 
 /// The cursor behind the item with this key attribute.
 pub(crate) fn after(
@@ -41,9 +17,7 @@ pub(crate) fn after(
         AttributeValue::S(text) => text.as_bytes(),
         _ => return Err(foreign_key()),
     };
-    let sum = checksum(listing, key, names);
-    let bytes = [&[listing.tag()], key, &sum[..]].concat();
-    Cursor::from_bytes(&bytes).map_err(|_| foreign_key())
+    Cursor::seal(listing, names.sessions.as_bytes(), key).map_err(|_| foreign_key())
 }
 
 /// The key attribute of the item behind which a listing goes on.
@@ -52,9 +26,8 @@ pub(crate) fn read(
     listing: Listing<'_>,
     names: &Names,
 ) -> Result<AttributeValue, StoreError> {
-    let (tag, rest) = cursor.as_bytes().split_first().ok_or_else(invalid)?;
-    let (key, sum) = rest.split_last_chunk::<8>().ok_or_else(invalid)?;
-    if *tag != listing.tag() || key.is_empty() || *sum != checksum(listing, key, names) {
+    let key = cursor.unseal(listing, names.sessions.as_bytes())?;
+    if key.is_empty() {
         return Err(invalid());
     }
     match names.id_form {
@@ -66,19 +39,8 @@ pub(crate) fn read(
     }
 }
 
-/// FNV-1a. It finds mistakes; a cursor gives nothing that its bearer could not ask for anyway.
-fn checksum(listing: Listing<'_>, key: &[u8], names: &Names) -> [u8; 8] {
-    let tag = [listing.tag()];
-    let parts = [&tag, key, names.sessions.as_bytes(), &[0], listing.bytes()];
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in parts.into_iter().flatten() {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash.to_be_bytes()
-}
-
 fn invalid() -> StoreError {
-    StoreError::new(StoreErrorKind::InvalidCursor, "the cursor belongs to no listing of this store")
+    StoreError::new(StoreErrorKind::InvalidCursor, "the cursor holds no key")
 }
 
 fn foreign_key() -> StoreError {
@@ -89,7 +51,7 @@ fn foreign_key() -> StoreError {
 mod tests {
     use super::*;
     use crate::names::tests::names;
-    use session_core::{Realm, SessionId};
+    use session_core::{Realm, SessionId, Subject};
 
     fn subject(name: &str) -> Subject {
         Subject::new(&Realm::default(), name).unwrap()

@@ -5,11 +5,11 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, WriteRequest};
 use futures_util::future::{join_all, try_join_all};
 use session_core::{
-    Page, PageRequest, SessionId, SessionSummary, StoreError, StoreErrorKind, Subject,
+    Listing, Page, PageRequest, SessionId, SessionSummary, StoreError, StoreErrorKind, Subject,
     SubjectIndex, Timestamp, async_trait,
 };
 
-use crate::cursor::{self, Listing};
+use crate::cursor;
 use crate::expression::{self, placeholders};
 use crate::layout::{self, Item};
 use crate::send::{Failure, Limits, send};

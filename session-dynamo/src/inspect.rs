@@ -6,10 +6,10 @@ use aws_sdk_dynamodb::operation::scan::ScanOutput;
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use session_core::{
-    Count, Inspect, Page, PageRequest, SessionSummary, StoreError, Timestamp, async_trait,
+    Count, Inspect, Listing, Page, PageRequest, SessionSummary, StoreError, Timestamp, async_trait,
 };
 
-use crate::cursor::{self, Listing};
+use crate::cursor;
 use crate::expression::{self, placeholders};
 use crate::layout;
 use crate::send::{Failure, Limits, send};

@@ -17,6 +17,7 @@ mod tables;
 mod tls;
 
 pub use builder::DynamoStoreBuilder;
-pub use check::{CheckReport, Finding, Severity, TableReport};
+pub use check::{CheckReport, TableReport};
+pub use session_core::{Finding, Severity};
 pub use store::DynamoStore;
 pub use tables::TableDefinition;

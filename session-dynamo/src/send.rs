@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use session_core::{StoreError, StoreErrorKind};
+use session_core::StoreError;
 use tokio::time::Instant;
 
 use crate::error::{Again, Effect, Trouble};
@@ -76,18 +76,8 @@ impl Failure {
     pub(crate) fn of_write(self) -> StoreError {
         match self {
             Self::NotDone(error) => error,
-            Self::Unknown(error) => unknown_if(true, error),
+            Self::Unknown(error) => error.unknown_if(true),
         }
-    }
-}
-
-/// The error of a call of which a send may have been applied, if `maybe_done`.
-pub(crate) fn unknown_if(maybe_done: bool, error: StoreError) -> StoreError {
-    if maybe_done && !error.is_outcome_unknown() {
-        StoreError::new(StoreErrorKind::OutcomeUnknown, "a send may have been applied")
-            .with_source(error)
-    } else {
-        error
     }
 }
 

@@ -13,9 +13,9 @@ use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use session_core::{
-    Change, CreateOutcome, Inspect, MAX_PAYLOAD_LEN, Purge, Record, Revision, SecretHash,
-    SessionId, SessionStore, StoreError, StoreErrorKind, Subject, SubjectIndex, Timestamp,
-    TouchOutcome, UpdateOutcome, async_trait,
+    Change, CreateOutcome, Inspect, Purge, Record, Revision, SecretHash, SessionId, SessionStore,
+    StoreError, StoreErrorKind, Subject, SubjectIndex, Timestamp, TouchOutcome, UpdateOutcome,
+    async_trait,
 };
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::builder::DynamoStoreBuilder;
 use crate::expression::{self, placeholders};
 use crate::layout::{self, Head, Item};
 use crate::names::Names;
-use crate::send::{Answer, Failure, Limits, Resend, send, unknown_if};
+use crate::send::{Answer, Failure, Limits, Resend, send};
 
 /// A record that was created longer ago than this has its index entry removed with it. A younger one may
 /// belong to a login that is still under way.
@@ -341,7 +341,7 @@ fn conditional<T, E: Conditional>(
 #[async_trait]
 impl SessionStore for DynamoStore {
     async fn create(&self, record: &Record, _now: Timestamp) -> Result<CreateOutcome, StoreError> {
-        check_size(record)?;
+        record.check_payload()?;
         let limits = self.limits();
         if let Some(subject) = record.subject() {
             self.enter(subject, record, limits).await?;
@@ -379,7 +379,7 @@ impl SessionStore for DynamoStore {
 
     async fn update(&self, change: &Change, now: Timestamp) -> Result<UpdateOutcome, StoreError> {
         let record = change.record();
-        check_size(record)?;
+        record.check_payload()?;
         let limits = self.limits();
         if let Some(subject) = record.subject().filter(|_| change.writes_index_entry()) {
             self.enter(subject, record, limits).await?;
@@ -404,12 +404,12 @@ impl SessionStore for DynamoStore {
                 conditional(put.send().await)
             });
             let Answer { value, resent } =
-                replaced.await.map_err(|failure| unknown_if(maybe_done, failure.of_write()))?;
+                replaced.await.map_err(|failure| failure.of_write().unknown_if(maybe_done))?;
             maybe_done |= resent;
             let Reply::Refused(item) = value else { return Ok(UpdateOutcome::Updated) };
             let met = self.met(change.id(), item, limits).await;
             let met = met.and_then(|item| Ok(Met::new(item.as_ref(), change, now)?));
-            match met.map_err(|error| unknown_if(maybe_done, error))? {
+            match met.map_err(|error: StoreError| error.unknown_if(maybe_done))? {
                 Met::Own { live } if live || maybe_done => return Ok(UpdateOutcome::Updated),
                 // A touch came between. Our idle deadline does not move that back.
                 Met::Expected { expires_at: stored } => expires_at = stored.max(expires_at),
@@ -451,10 +451,10 @@ impl SessionStore for DynamoStore {
                 conditional(update.send().await)
             });
             let extended =
-                extended.await.map_err(|failure| unknown_if(maybe_done, failure.of_write()))?;
+                extended.await.map_err(|failure| failure.of_write().unknown_if(maybe_done))?;
             maybe_done |= extended.resent;
             let Reply::Refused(item) = extended.value else { return Ok(TouchOutcome::Touched) };
-            let unclear = |error| unknown_if(maybe_done, error);
+            let unclear = |error: StoreError| error.unknown_if(maybe_done);
             let met = self.met(id, item, limits).await.map_err(unclear)?;
             let times = met.as_ref().map(layout::decode_times).transpose();
             match times.map_err(|why| unclear(why.into()))?.filter(|times| times.is_live(now)) {
@@ -539,14 +539,4 @@ impl Met {
 
 fn sent_twice(doing: &'static str) -> StoreError {
     StoreError::new(StoreErrorKind::OutcomeUnknown, doing)
-}
-
-fn check_size(record: &Record) -> Result<(), StoreError> {
-    if record.payload().len() > MAX_PAYLOAD_LEN {
-        return Err(StoreError::new(
-            StoreErrorKind::TooLarge,
-            "the payload has more than 262,144 bytes",
-        ));
-    }
-    Ok(())
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use session_core::{
-    Change, CreateOutcome, MAX_PAYLOAD_LEN, Record, SessionId, SessionSummary, StoreError,
-    StoreErrorKind, Subject, Timestamp, TouchOutcome, UpdateOutcome,
+    Change, CreateOutcome, Record, SessionId, SessionSummary, StoreError, StoreErrorKind, Subject,
+    Timestamp, TouchOutcome, UpdateOutcome,
 };
 
 use crate::hash::IdHash;
@@ -76,7 +76,7 @@ impl Engine {
         record: &Record,
         now: Timestamp,
     ) -> Result<CreateOutcome, StoreError> {
-        check_payload(record, "create")?;
+        record.check_payload()?;
         let entered = record.subject().map(|subject| self.enter(subject, record));
         let outcome = self.insert(record, entered.as_ref().map(Entered::stamp), now);
         self.settle(entered.as_ref(), matches!(outcome, Ok(CreateOutcome::Created)));
@@ -94,7 +94,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<UpdateOutcome, StoreError> {
         let record = change.record();
-        check_payload(record, "update")?;
+        record.check_payload()?;
         let entered = record
             .subject()
             .filter(|_| change.writes_index_entry())
@@ -295,13 +295,6 @@ impl Engine {
         let stored = shard.get_live(id, now)?;
         (stored.subject() == Some(subject.as_bytes())).then(|| stored.summary())
     }
-}
-
-fn check_payload(record: &Record, call: &'static str) -> Result<(), StoreError> {
-    if record.payload().len() > MAX_PAYLOAD_LEN {
-        return Err(StoreError::new(StoreErrorKind::TooLarge, call));
-    }
-    Ok(())
 }
 
 fn full(call: &'static str) -> StoreError {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
-use session_core::{StoreError, StoreErrorKind, Timestamp};
+use session_core::{Finding, Severity, StoreError, StoreErrorKind, Timestamp};
 use tokio::time::Instant;
 
 use crate::error::{Access, Trouble};
@@ -54,26 +54,6 @@ pub enum Deployment {
     ReplicaSet,
     /// A sharded cluster, behind a router.
     Sharded,
-}
-
-/// One thing that is wrong or doubtful.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// How serious it is.
-    pub severity: Severity,
-    /// What it is, in a sentence.
-    pub text: String,
-}
-
-/// How serious a [`Finding`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(clippy::exhaustive_enums, reason = "a finding breaks a promise, or it does not")]
-pub enum Severity {
-    /// The store cannot keep its promises on these servers.
-    Error,
-    /// It can, but something should be looked at.
-    Warning,
 }
 
 impl CheckReport {
@@ -132,7 +112,7 @@ impl MongoStore {
         };
         report.findings = self.findings(&report);
         let mut add = |severity, text: &str| {
-            report.findings.push(Finding { severity, text: text.to_owned() });
+            report.findings.push(Finding::new(severity, text));
         };
         if shard_key.is_some_and(|key| !is_hashed_id(&key)) {
             add(
@@ -209,7 +189,7 @@ impl MongoStore {
 
     fn findings(&self, report: &CheckReport) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut add = |severity, text: String| findings.push(Finding { severity, text });
+        let mut add = |severity, text: String| findings.push(Finding::new(severity, text));
         if let Some(version) = &report.version
             && numbers(version) < OLDEST
         {

@@ -1,25 +1,6 @@
-//! Cursors: where a listing goes on. Sealed with a checksum over the namespace and what is listed, so that a
-//! cursor of another listing, another store or nobody's is refused.
+//! Cursors: the session behind which a listing goes on.
 
-use session_core::{Cursor, SessionId, StoreError, StoreErrorKind, Subject};
-
-/// What is listed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Listing<'a> {
-    /// The sessions of a subject.
-    Of(&'a Subject),
-    /// All sessions.
-    All,
-}
-
-impl Listing<'_> {
-    fn parts(&self) -> (u8, &[u8]) {
-        match self {
-            Self::Of(subject) => (b'i', subject.as_bytes()),
-            Self::All => (b's', &[]),
-        }
-    }
-}
+use session_core::{Cursor, Listing, SessionId, StoreError, StoreErrorKind};
 
 /// The cursor behind the session `last`.
 pub(crate) fn behind(
@@ -27,8 +8,7 @@ pub(crate) fn behind(
     namespace: &str,
     listing: Listing<'_>,
 ) -> Result<Cursor, StoreError> {
-    let sum = checksum(last.as_bytes(), namespace, listing);
-    Cursor::from_bytes(&[last.as_bytes(), &sum[..]].concat()).map_err(|_| invalid())
+    Cursor::seal(listing, namespace.as_bytes(), last.as_bytes())
 }
 
 /// The session behind which the listing goes on.
@@ -37,32 +17,15 @@ pub(crate) fn read(
     namespace: &str,
     listing: Listing<'_>,
 ) -> Result<SessionId, StoreError> {
-    let (id, sum) = cursor.as_bytes().split_last_chunk::<8>().ok_or_else(invalid)?;
-    if *sum != checksum(id, namespace, listing) {
-        return Err(invalid());
-    }
-    SessionId::try_from(id).map_err(|_| invalid())
-}
-
-/// FNV-1a. It finds mistakes; a cursor gives nothing that its bearer could not ask for anyway.
-fn checksum(id: &[u8], namespace: &str, listing: Listing<'_>) -> [u8; 8] {
-    let (kind, listed) = listing.parts();
-    let parts = [&[kind], id, namespace.as_bytes(), &[0], listed];
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in parts.iter().flat_map(|part| part.iter()) {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash.to_be_bytes()
-}
-
-fn invalid() -> StoreError {
-    StoreError::new(StoreErrorKind::InvalidCursor, "the cursor belongs to no listing of this store")
+    let id = cursor.unseal(listing, namespace.as_bytes())?;
+    SessionId::try_from(id)
+        .map_err(|_| StoreError::new(StoreErrorKind::InvalidCursor, "the cursor names no session"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use session_core::Realm;
+    use session_core::{Realm, Subject};
 
     fn subject(name: &str) -> Subject {
         Subject::new(&Realm::default(), name).unwrap()

@@ -189,16 +189,6 @@ pub(crate) fn no_answer(access: Access, doing: &'static str) -> StoreError {
     StoreError::new(kind, doing).with_source(Source::Text("no answer in time".to_owned()))
 }
 
-/// An error that says "not done", of a call of which an earlier send may have been done.
-pub(crate) fn unknown_if(maybe_done: bool, error: StoreError) -> StoreError {
-    if maybe_done && !error.is_outcome_unknown() {
-        StoreError::new(Kind::OutcomeUnknown, "an earlier send may have been applied")
-            .with_source(error)
-    } else {
-        error
-    }
-}
-
 /// What the driver said, without what it repeats of requests, replies and URIs: they hold records, names of
 /// users and passwords.
 #[derive(Debug)]
@@ -358,8 +348,8 @@ mod tests {
     #[test]
     fn an_earlier_send_makes_the_outcome_unknown() {
         let refused = || StoreError::new(Kind::ReadOnly, "update");
-        assert_eq!(unknown_if(false, refused()).kind(), Kind::ReadOnly);
-        assert_eq!(unknown_if(true, refused()).kind(), Kind::OutcomeUnknown);
+        assert_eq!(refused().unknown_if(false).kind(), Kind::ReadOnly);
+        assert_eq!(refused().unknown_if(true).kind(), Kind::OutcomeUnknown);
         assert_eq!(no_answer(Access::Read, "load").kind(), Kind::Unavailable);
         assert_eq!(no_answer(Access::Write, "touch").kind(), Kind::OutcomeUnknown);
     }

@@ -3,12 +3,12 @@
 use futures_util::future::join_all;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use session_core::{
-    Page, PageRequest, SessionId, SessionSummary, StoreError, Subject, SubjectIndex, Timestamp,
-    async_trait,
+    Listing, Page, PageRequest, SessionId, SessionSummary, StoreError, Subject, SubjectIndex,
+    Timestamp, async_trait,
 };
 use tokio::time::Instant;
 
-use crate::cursor::{self, Listing};
+use crate::cursor;
 use crate::error::Access;
 use crate::layout::{self, ID, SUBJECT};
 use crate::store::{MongoStore, limit_of};

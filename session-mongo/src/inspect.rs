@@ -2,12 +2,11 @@
 
 use mongodb::bson::{RawDocument, doc};
 use session_core::{
-    Count, Inspect, Page, PageRequest, SessionId, SessionSummary, StoreError, Timestamp,
+    Count, Inspect, Listing, Page, PageRequest, SessionId, SessionSummary, StoreError, Timestamp,
     async_trait,
 };
 use tokio::time::Instant;
 
-use crate::cursor::Listing;
 use crate::error::Access;
 use crate::index::filter;
 use crate::layout::{self, DEADLINE, EXPIRES_AT, ID};

@@ -564,6 +564,20 @@ mod tests {
     }
 
     #[test]
+    fn a_usual_session_takes_as_many_bytes_as_the_readme_says() {
+        let mut parts = records().remove(0).into_parts();
+        parts.subject = Some(Subject::new(&Realm::default(), &"u".repeat(36)).unwrap());
+        parts.authentication = Some(Authentication { at: parts.created_at, level: 1 });
+        // 472 bytes of JSON behind the header of a payload.
+        parts.payload = Bytes::from(vec![b'x'; 486]);
+        let size = stored(&Record::from_parts(parts)).as_bytes().len();
+        assert!(
+            include_str!("../README.md").contains(&format!("is a document of {size} bytes")),
+            "{size}"
+        );
+    }
+
+    #[test]
     fn removal_is_never_before_the_end_and_the_margin_and_at_most_a_step_later() {
         for expires_at in [0, 1, 899_999, 900_000, 900_001, 1_700_000_000_123] {
             let expires_at = Timestamp::from_millis(expires_at);

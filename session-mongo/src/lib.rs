@@ -14,8 +14,9 @@ mod names;
 mod store;
 
 pub use builder::MongoStoreBuilder;
-pub use check::{CheckReport, Deployment, Finding, Severity};
+pub use check::{CheckReport, Deployment};
 pub use indexes::INDEXES;
 #[doc(hidden)]
 pub use layout::fuzz_decode;
+pub use session_core::{Finding, Severity};
 pub use store::MongoStore;

@@ -8,15 +8,14 @@ use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::ReadConcern;
 use mongodb::{Collection, Database};
 use session_core::{
-    Change, CreateOutcome, Inspect, MAX_PAYLOAD_LEN, Purge, Record, SessionId, SessionStore,
-    StoreError, StoreErrorKind, Subject, SubjectIndex, Timestamp, TouchOutcome, UpdateOutcome,
-    async_trait,
+    Change, CreateOutcome, Inspect, Purge, Record, SessionId, SessionStore, StoreError,
+    StoreErrorKind, Subject, SubjectIndex, Timestamp, TouchOutcome, UpdateOutcome, async_trait,
 };
 use tokio::time::Instant;
 
 use crate::builder::MongoStoreBuilder;
 use crate::calls::{Calls, Ended};
-use crate::error::{self, Access, Trouble, unknown_if};
+use crate::error::{self, Access, Trouble};
 use crate::layout::{
     self, DEADLINE, EXPIRES_AT, HEADER, ID, REMOVE_AFTER, REVISION, SUBJECT, Unreadable,
 };
@@ -155,7 +154,7 @@ impl MongoStore {
             Err(trouble) if trouble.error.kind() == StoreErrorKind::NotDurable => {
                 Err(trouble.error)
             }
-            Err(trouble) => Err(unknown_if(maybe_done, trouble.error)),
+            Err(trouble) => Err(trouble.error.unknown_if(maybe_done)),
         }
     }
 
@@ -252,7 +251,7 @@ fn later_than(now: Timestamp) -> Document {
 #[async_trait]
 impl SessionStore for MongoStore {
     async fn create(&self, record: &Record, _now: Timestamp) -> Result<CreateOutcome, StoreError> {
-        check_size(record)?;
+        record.check_payload()?;
         let stored = layout::encode(record, record.expires_at(), self.inner.margin);
         let documents = self.documents();
         let insert = async move { documents.insert_one(stored).await.map(drop) };
@@ -275,7 +274,7 @@ impl SessionStore for MongoStore {
 
     async fn update(&self, change: &Change, now: Timestamp) -> Result<UpdateOutcome, StoreError> {
         let record = change.record();
-        check_size(record)?;
+        record.check_payload()?;
         let deadline = self.deadline();
         let mut expires_at = record.expires_at();
         let mut resent = false;
@@ -297,12 +296,12 @@ impl SessionStore for MongoStore {
                     async move { documents.replace_one(filter, stored).await }
                 })
                 .await
-                .map_err(|error| unknown_if(resent, error))?;
+                .map_err(|error: StoreError| error.unknown_if(resent))?;
             if written.answer.matched_count == 1 {
                 return Ok(UpdateOutcome::Updated);
             }
             resent |= written.resent;
-            let unclear = |error| unknown_if(resent, error);
+            let unclear = |error: StoreError| error.unknown_if(resent);
             match self.obstacle(change, now, deadline).await.map_err(unclear)? {
                 Obstacle::OwnWrite => return Ok(UpdateOutcome::Updated),
                 Obstacle::Touched { expires_at: touched } => expires_at = expires_at.max(touched),
@@ -339,7 +338,7 @@ impl SessionStore for MongoStore {
             return Ok(TouchOutcome::Touched);
         }
         // Gone, over, or nothing that has times.
-        let unclear = |error| unknown_if(written.resent, error);
+        let unclear = |error: StoreError| error.unknown_if(written.resent);
         if let Some(document) = self.find(id, deadline, "touch").await.map_err(unclear)? {
             layout::decode_head(&document)?;
         }
@@ -386,14 +385,4 @@ impl fmt::Debug for MongoStore {
 
 fn sent_twice(doing: &'static str) -> StoreError {
     StoreError::new(StoreErrorKind::OutcomeUnknown, doing)
-}
-
-fn check_size(record: &Record) -> Result<(), StoreError> {
-    if record.payload().len() > MAX_PAYLOAD_LEN {
-        return Err(StoreError::new(
-            StoreErrorKind::TooLarge,
-            "the payload has more than 262,144 bytes",
-        ));
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{StoreError, Timestamp};
+use session_core::{Finding, Severity, StoreError, Timestamp};
 use sqlx::postgres::PgRow;
 
 use crate::error;
@@ -35,26 +35,6 @@ pub struct CheckReport {
     pub clock_skew: Duration,
     /// What is wrong or doubtful, most serious first.
     pub findings: Vec<Finding>,
-}
-
-/// One thing that is wrong or doubtful.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// How serious it is.
-    pub severity: Severity,
-    /// What it is, in a sentence.
-    pub text: String,
-}
-
-/// How serious a [`Finding`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(clippy::exhaustive_enums, reason = "a finding breaks a promise, or it does not")]
-pub enum Severity {
-    /// The store cannot keep its promises on this server.
-    Error,
-    /// It can, but something should be looked at.
-    Warning,
 }
 
 impl CheckReport {
@@ -101,7 +81,7 @@ impl PostgresStore {
 
     fn findings(&self, found: &Found, clock_skew: Duration) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut add = |severity, text: String| findings.push(Finding { severity, text });
+        let mut add = |severity, text: String| findings.push(Finding::new(severity, text));
         let names = &self.inner.names;
 
         if found.version_number < OLDEST {

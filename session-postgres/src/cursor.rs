@@ -1,32 +1,18 @@
-//! Cursors: where a listing goes on. Sealed with a checksum over the namespace and what is listed, so that a
-//! cursor of another listing, another store or nobody's is refused.
+//! Cursors: the id behind which a listing goes on.
 
-use session_core::{Cursor, SessionId, StoreError, StoreErrorKind, Subject};
+use session_core::{Cursor, Listing, SessionId, StoreError, StoreErrorKind};
 
 use crate::names::Names;
 
-const INDEX: u8 = b'i';
-const SCAN: u8 = b's';
-
 /// The bytes of the id behind which a listing goes on.
 pub(crate) type Position = [u8; SessionId::LEN];
-
-/// What is listed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Listing<'a> {
-    /// The sessions of a subject.
-    Of(&'a Subject),
-    /// All.
-    All,
-}
 
 pub(crate) fn seal(
     listing: Listing<'_>,
     names: &Names,
     position: &Position,
 ) -> Result<Cursor, StoreError> {
-    let sum = checksum(listing, names, position);
-    Cursor::from_bytes(&[&[listing.kind()], &position[..], &sum].concat()).map_err(|_| invalid())
+    Cursor::seal(listing, &namespace(names), position)
 }
 
 pub(crate) fn unseal(
@@ -34,47 +20,20 @@ pub(crate) fn unseal(
     names: &Names,
     cursor: &Cursor,
 ) -> Result<Position, StoreError> {
-    let (kind, rest) = cursor.as_bytes().split_first().ok_or_else(invalid)?;
-    let (position, sum) = rest.split_first_chunk().ok_or_else(invalid)?;
-    if *kind == listing.kind() && *sum == checksum(listing, names, position) {
-        Ok(*position)
-    } else {
-        Err(invalid())
-    }
+    let position = cursor.unseal(listing, &namespace(names))?;
+    position
+        .try_into()
+        .map_err(|_| StoreError::new(StoreErrorKind::InvalidCursor, "the cursor holds no id"))
 }
 
-impl Listing<'_> {
-    const fn kind(self) -> u8 {
-        match self {
-            Self::Of(_) => INDEX,
-            Self::All => SCAN,
-        }
-    }
-}
-
-/// FNV-1a. It finds mistakes; a cursor gives nothing that its bearer could not ask for anyway.
-fn checksum(listing: Listing<'_>, names: &Names, position: &Position) -> [u8; 8] {
-    let subject = match listing {
-        Listing::Of(subject) => subject.as_bytes(),
-        Listing::All => &[],
-    };
-    let place = [names.schema().as_bytes(), &[0], names.table().as_bytes(), &[0]].concat();
-    let parts = [&[listing.kind()], &position[..], &place, subject];
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in parts.iter().flat_map(|part| part.iter()) {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash.to_be_bytes()
-}
-
-fn invalid() -> StoreError {
-    StoreError::new(StoreErrorKind::InvalidCursor, "the cursor belongs to no listing of this store")
+fn namespace(names: &Names) -> Vec<u8> {
+    [names.schema().as_bytes(), &[0], names.table().as_bytes()].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use session_core::Realm;
+    use session_core::{Realm, Subject};
 
     fn subject(name: &str) -> Subject {
         Subject::new(&Realm::default(), name).unwrap()

@@ -1,11 +1,11 @@
 //! The sessions of a subject: a column of the record, with an index on a hash of it.
 
 use session_core::{
-    Page, PageRequest, SessionId, SessionSummary, StoreError, Subject, SubjectIndex, Timestamp,
-    async_trait,
+    Listing, Page, PageRequest, SessionId, SessionSummary, StoreError, Subject, SubjectIndex,
+    Timestamp, async_trait,
 };
 
-use crate::cursor::{self, Listing};
+use crate::cursor;
 use crate::error;
 use crate::row;
 use crate::source::Failure;

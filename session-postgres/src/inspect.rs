@@ -1,12 +1,12 @@
 //! The walk over all sessions, in the order of their ids and in bounded pieces.
 
 use session_core::{
-    Count, Inspect, Page, PageRequest, SessionId, SessionSummary, StoreError, Timestamp,
+    Count, Inspect, Listing, Page, PageRequest, SessionId, SessionSummary, StoreError, Timestamp,
     async_trait,
 };
 use sqlx::postgres::PgRow;
 
-use crate::cursor::{self, Listing, Position};
+use crate::cursor::{self, Position};
 use crate::error;
 use crate::row;
 use crate::source::Failure;

@@ -20,5 +20,6 @@ mod table;
 mod time;
 
 pub use builder::{Pooler, PostgresStoreBuilder};
-pub use check::{CheckReport, Finding, Severity};
+pub use check::CheckReport;
+pub use session_core::{Finding, Severity};
 pub use store::PostgresStore;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{
-    Change, CreateOutcome, CredentialTag, Inspect, MAX_PAYLOAD_LEN, Purge, Record, SessionId,
-    SessionStore, StoreError, StoreErrorKind, Subject, SubjectIndex, Timestamp, TouchOutcome,
-    UpdateOutcome, async_trait,
+    Change, CreateOutcome, CredentialTag, Inspect, Purge, Record, SessionId, SessionStore,
+    StoreError, StoreErrorKind, Subject, SubjectIndex, Timestamp, TouchOutcome, UpdateOutcome,
+    async_trait,
 };
 use sqlx::postgres::PgPool;
 use tokio::time::Instant;
@@ -162,7 +162,7 @@ impl PostgresStore {
 impl SessionStore for PostgresStore {
     async fn create(&self, record: &Record, now: Timestamp) -> Result<CreateOutcome, StoreError> {
         let _ = now;
-        check_size(record)?;
+        record.check_payload()?;
         let ends_at = PgTime::new(record.ends_at()).second_after();
         let values = [
             time(record.created_at()),
@@ -197,7 +197,7 @@ impl SessionStore for PostgresStore {
 
     async fn update(&self, change: &Change, now: Timestamp) -> Result<UpdateOutcome, StoreError> {
         let record = change.record();
-        check_size(record)?;
+        record.check_payload()?;
         let latest_end = PgTime::new(record.deadline()).second_after();
         let values = [
             bytes(change.id()),
@@ -221,13 +221,13 @@ impl SessionStore for PostgresStore {
         loop {
             let answer = self.run(limits, &self.inner.sql.update, &values).await;
             let answer =
-                answer.map_err(|failure| unknown_if(maybe_done, Failure::of_write(failure)))?;
+                answer.map_err(|failure| Failure::of_write(failure).unknown_if(maybe_done))?;
             maybe_done |= answer.resent;
             if answer.reply.affected > 0 {
                 return Ok(UpdateOutcome::Updated);
             }
             let refused = self.refused_update(limits, change.id(), now).await;
-            match refused.map_err(|error| unknown_if(maybe_done, error))? {
+            match refused.map_err(|error| error.unknown_if(maybe_done))? {
                 Some(Refused::Live(revision)) if revision == record.revision() => {
                     return Ok(UpdateOutcome::Updated);
                 }
@@ -252,13 +252,13 @@ impl SessionStore for PostgresStore {
         loop {
             let answer = self.run(limits, &self.inner.sql.touch, &values).await;
             let answer =
-                answer.map_err(|failure| unknown_if(maybe_done, Failure::of_write(failure)))?;
+                answer.map_err(|failure| Failure::of_write(failure).unknown_if(maybe_done))?;
             maybe_done |= answer.resent;
             if answer.reply.affected > 0 {
                 return Ok(TouchOutcome::Touched);
             }
             let over = self.refused_touch(limits, id, now).await;
-            match over.map_err(|error| unknown_if(maybe_done, error))? {
+            match over.map_err(|error| error.unknown_if(maybe_done))? {
                 // The earlier send may have touched what has ended since.
                 Some(true) | None if maybe_done => return Err(sent_twice("touch was sent twice")),
                 Some(true) | None => return Ok(TouchOutcome::Missing),
@@ -299,26 +299,6 @@ impl fmt::Debug for PostgresStore {
             .field("margin", &self.inner.margin)
             .field("deadline", &self.inner.deadline)
             .finish_non_exhaustive()
-    }
-}
-
-fn check_size(record: &Record) -> Result<(), StoreError> {
-    if record.payload().len() > MAX_PAYLOAD_LEN {
-        return Err(StoreError::new(
-            StoreErrorKind::TooLarge,
-            "the payload has more than 262,144 bytes",
-        ));
-    }
-    Ok(())
-}
-
-/// An error that says "not done", of a call of which an earlier send may have been done.
-fn unknown_if(maybe_done: bool, error: StoreError) -> StoreError {
-    if maybe_done && !error.is_outcome_unknown() {
-        StoreError::new(StoreErrorKind::OutcomeUnknown, "an earlier send may have been applied")
-            .with_source(error)
-    } else {
-        error
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::Value;
-use session_core::{StoreError, Timestamp};
+use session_core::{Finding, Severity, StoreError, Timestamp};
 
 use crate::error;
 use crate::source::{Failure, Lane};
@@ -40,26 +40,6 @@ pub struct CheckReport {
     pub clock_skew: Option<Duration>,
     /// What is wrong or doubtful, most serious first.
     pub findings: Vec<Finding>,
-}
-
-/// One thing that is wrong or doubtful.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// How serious it is.
-    pub severity: Severity,
-    /// What it is, in a sentence.
-    pub text: String,
-}
-
-/// How serious a [`Finding`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(clippy::exhaustive_enums, reason = "a finding breaks a promise, or it does not")]
-pub enum Severity {
-    /// The store cannot keep its promises on this server.
-    Error,
-    /// It can, but something should be looked at.
-    Warning,
 }
 
 impl CheckReport {
@@ -121,7 +101,7 @@ impl RedisStore {
 
     fn findings(&self, report: &CheckReport) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut add = |severity, text: String| findings.push(Finding { severity, text });
+        let mut add = |severity, text: String| findings.push(Finding::new(severity, text));
         let known = Option::as_deref;
 
         if let Some(version) = known(&report.version)

@@ -1,10 +1,6 @@
-//! Cursors: where a listing goes on. Sealed with a checksum over the namespace and what is listed, so that a
-//! cursor of another listing, another store or nobody's is refused.
+//! Cursors: where a listing goes on.
 
-use session_core::{Cursor, SessionId, StoreError, StoreErrorKind, Subject, Timestamp};
-
-const INDEX: u8 = b'i';
-const SCAN: u8 = b's';
+use session_core::{Cursor, Listing, SessionId, StoreError, StoreErrorKind, Subject, Timestamp};
 
 /// As many ids as a cursor can carry.
 pub(crate) const MAX_PENDING: usize = 60;
@@ -34,7 +30,7 @@ pub(crate) fn index_position(
     if let Some(id) = &position.id {
         body.extend_from_slice(id.as_bytes());
     }
-    seal(INDEX, &body, prefix, subject.as_bytes())
+    Cursor::seal(Listing::Of(subject), prefix.as_bytes(), &body)
 }
 
 pub(crate) fn read_index_position(
@@ -42,7 +38,7 @@ pub(crate) fn read_index_position(
     prefix: &str,
     subject: &Subject,
 ) -> Result<IndexPosition, StoreError> {
-    let body = unseal(INDEX, cursor, prefix, subject.as_bytes())?;
+    let body = cursor.unseal(Listing::Of(subject), prefix.as_bytes())?;
     let (deadline, id) = body.split_first_chunk().ok_or_else(invalid)?;
     let deadline =
         Timestamp::from_stored_millis(i64::from_be_bytes(*deadline)).ok_or_else(invalid)?;
@@ -59,46 +55,19 @@ pub(crate) fn scan_position(position: &ScanPosition, prefix: &str) -> Result<Cur
     for id in &position.pending {
         body.extend_from_slice(id.as_bytes());
     }
-    seal(SCAN, &body, prefix, &[])
+    Cursor::seal(Listing::All, prefix.as_bytes(), &body)
 }
 
 pub(crate) fn read_scan_position(
     cursor: &Cursor,
     prefix: &str,
 ) -> Result<ScanPosition, StoreError> {
-    let body = unseal(SCAN, cursor, prefix, &[])?;
+    let body = cursor.unseal(Listing::All, prefix.as_bytes())?;
     let (goes_on, body) = body.split_first().ok_or_else(invalid)?;
     let (at, ids) = body.split_first_chunk().ok_or_else(invalid)?;
     let ids = ids.chunks(SessionId::LEN).map(SessionId::try_from);
     let pending = ids.collect::<Result<Vec<_>, _>>().map_err(|_| invalid())?;
     Ok(ScanPosition { at: (*goes_on == 1).then_some(u64::from_be_bytes(*at)), pending })
-}
-
-fn seal(kind: u8, body: &[u8], prefix: &str, listed: &[u8]) -> Result<Cursor, StoreError> {
-    let sum = checksum(&[&[kind], body, prefix.as_bytes(), &[0], listed]);
-    let bytes = [&[kind], body, &sum[..]].concat();
-    Cursor::from_bytes(&bytes).map_err(|_| invalid())
-}
-
-fn unseal<'a>(
-    kind: u8,
-    cursor: &'a Cursor,
-    prefix: &str,
-    listed: &[u8],
-) -> Result<&'a [u8], StoreError> {
-    let (found, rest) = cursor.as_bytes().split_first().ok_or_else(invalid)?;
-    let (body, sum) = rest.split_last_chunk::<8>().ok_or_else(invalid)?;
-    let expected = checksum(&[&[kind], body, prefix.as_bytes(), &[0], listed]);
-    if *found == kind && *sum == expected { Ok(body) } else { Err(invalid()) }
-}
-
-/// FNV-1a. It finds mistakes; a cursor gives nothing that its bearer could not ask for anyway.
-fn checksum(parts: &[&[u8]]) -> [u8; 8] {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in parts.iter().flat_map(|part| part.iter()) {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash.to_be_bytes()
 }
 
 fn invalid() -> StoreError {

@@ -17,7 +17,8 @@ mod store;
 mod tls;
 
 pub use builder::RedisStoreBuilder;
-pub use check::{CheckReport, Finding, Severity};
+pub use check::CheckReport;
 #[doc(hidden)]
 pub use layout::fuzz_decode;
+pub use session_core::{Finding, Severity};
 pub use store::RedisStore;

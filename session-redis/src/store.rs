@@ -7,9 +7,8 @@ use std::time::Duration;
 use deadpool_redis::Pool;
 use redis::{Cmd, Pipeline, Value};
 use session_core::{
-    Change, CreateOutcome, Inspect, MAX_PAYLOAD_LEN, Purge, Record, SessionId, SessionStore,
-    StoreError, StoreErrorKind, Subject, SubjectIndex, Timestamp, TouchOutcome, UpdateOutcome,
-    async_trait,
+    Change, CreateOutcome, Inspect, Purge, Record, SessionId, SessionStore, StoreError,
+    StoreErrorKind, Subject, SubjectIndex, Timestamp, TouchOutcome, UpdateOutcome, async_trait,
 };
 use tokio::time::Instant;
 
@@ -280,7 +279,7 @@ impl RedisStore {
         let mut replies = written.replies.into_iter();
         let reply = replies.next().ok_or_else(|| error::unexpected("delete"))?;
         let removed =
-            Removed::from_reply(reply, now).map_err(|error| unknown_if(written.resent, error))?;
+            Removed::from_reply(reply, now).map_err(|error| error.unknown_if(written.resent))?;
         if let Some(subject) = removed.settled_entry.as_ref() {
             self.forget(subject, &[*id], limits).await;
         }
@@ -362,7 +361,7 @@ impl Replicas {
 #[async_trait]
 impl SessionStore for RedisStore {
     async fn create(&self, record: &Record, now: Timestamp) -> Result<CreateOutcome, StoreError> {
-        check_size(record)?;
+        record.check_payload()?;
         let key = self.inner.prefix.record(record.id());
         let stored = layout::encode(record);
         let ttl = self.ttl(record.ends_at(), now);
@@ -418,7 +417,7 @@ impl SessionStore for RedisStore {
 
     async fn update(&self, change: &Change, now: Timestamp) -> Result<UpdateOutcome, StoreError> {
         let record = change.record();
-        check_size(record)?;
+        record.check_payload()?;
         let key = self.inner.prefix.record(change.id());
         let stored = layout::encode(record);
         let subject = record.subject().filter(|_| change.writes_index_entry());
@@ -439,12 +438,11 @@ impl SessionStore for RedisStore {
             None => own_reply(written.replies)?,
             Some(_) => transaction(written.replies, "update").map_err(
                 |Aborted { record_reply, error }| {
-                    unknown_if(written.resent || record_reply == Some(Value::Int(1)), error)
+                    error.unknown_if(written.resent || record_reply == Some(Value::Int(1)))
                 },
             )?,
         };
-        let code =
-            error::int(reply, "update").map_err(|error| unknown_if(written.resent, error))?;
+        let code = error::int(reply, "update").map_err(|error| error.unknown_if(written.resent))?;
         let unclear = || StoreError::new(StoreErrorKind::OutcomeUnknown, "update was sent twice");
         match code {
             1 => written.durable.map(|()| UpdateOutcome::Updated),
@@ -475,7 +473,7 @@ impl SessionStore for RedisStore {
             .await
             .map_err(Failure::of_write)?;
         let reply = own_reply(written.replies)?;
-        match error::int(reply, "touch").map_err(|error| unknown_if(written.resent, error))? {
+        match error::int(reply, "touch").map_err(|error| error.unknown_if(written.resent))? {
             // Somebody may have ended the session after an earlier send had touched it.
             0 if written.resent => {
                 Err(StoreError::new(StoreErrorKind::OutcomeUnknown, "touch was sent twice"))
@@ -522,16 +520,6 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-fn check_size(record: &Record) -> Result<(), StoreError> {
-    if record.payload().len() > MAX_PAYLOAD_LEN {
-        return Err(StoreError::new(
-            StoreErrorKind::TooLarge,
-            "the payload has more than 262,144 bytes",
-        ));
-    }
-    Ok(())
-}
-
 fn single(command: Cmd) -> Pipeline {
     let mut batch = Pipeline::with_capacity(1);
     batch.add_command(command);
@@ -564,16 +552,6 @@ fn transaction(mut replies: Vec<Value>, doing: &'static str) -> Result<Value, Ab
     match items.into_iter().find_map(|reply| error::value(reply, doing).err()) {
         Some(error) => Err(aborted(Some(record_reply), error)),
         None => Ok(record_reply),
-    }
-}
-
-/// An error that says "not done", of a call of which an earlier send may have been done.
-fn unknown_if(maybe_done: bool, error: StoreError) -> StoreError {
-    if maybe_done {
-        StoreError::new(StoreErrorKind::OutcomeUnknown, "an earlier send may have been applied")
-            .with_source(error)
-    } else {
-        error
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use conformance_tests::load::Load;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::Outcome;
 use crate::backend::Running;
@@ -21,9 +21,8 @@ pub(crate) async fn run(running: &Running, count: u64, seed: u64, meter: &Meter)
         running.kill_and_restart().await?;
         kills += 1;
         let back = Instant::now();
-        if timeout(RECOVERY, load.succeeds()).await.is_err() && load.failure().is_none() {
-            return Err(format!("no call succeeds {RECOVERY:?} after kill {kills}").into());
-        }
+        let recovered = load.succeeds_within(RECOVERY).await;
+        recovered.map_err(|error| format!("after kill {kills}: {error}"))?;
         longest = longest.max(back.elapsed());
         let progress = load.progress();
         meter.show(kills, count, &format!("kills, {} histories", progress.histories));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use conformance_tests::load::{Load, Running as Traffic};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::Outcome;
 use crate::backend::Running;
@@ -27,9 +27,7 @@ pub(crate) async fn run(running: &Running, length: Duration, seed: u64, meter: &
         tokio::join!(running.pause_for(outage), watch(begun.elapsed() + outage));
     stopped?;
     let resumed = Instant::now();
-    if timeout(RECOVERY, load.succeeds()).await.is_err() && load.failure().is_none() {
-        return Err(format!("no call succeeds {RECOVERY:?} after the outage").into());
-    }
+    load.succeeds_within(RECOVERY).await?;
     let back = resumed.elapsed();
     let after = watch(length).await;
 

@@ -9,6 +9,7 @@ use session_core::{
 };
 
 use crate::cx::{Cx, scan_all};
+use crate::sample::everything_about;
 use crate::verdict::{Checked, Stop, chain, ensure, ensure_eq, ensure_error};
 
 /// What must not be shown, in every spelling in which bytes are usually shown.
@@ -35,17 +36,6 @@ fn ensure_silent(shown: &str, secrets: &[String], what: &str) -> Checked {
         );
     }
     Ok(())
-}
-
-/// Display and debug forms of the error and of every source.
-pub(super) fn everything_about(error: &(dyn Error + 'static)) -> String {
-    let mut shown = format!("{error} {error:?} {error:#?}");
-    let mut next = error.source();
-    while let Some(source) = next {
-        let _ = write!(shown, " {source} {source:?}");
-        next = source.source();
-    }
-    shown
 }
 
 pub(crate) async fn no_text_shows_a_secret(cx: &Cx) -> Checked {

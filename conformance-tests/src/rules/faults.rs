@@ -13,12 +13,12 @@ use session_core::{StoreError, StoreErrorKind};
 use tokio::time::{Instant, sleep, timeout};
 
 pub(crate) use super::dropped::dropped_calls_mix_up_no_replies;
-use super::errors::everything_about;
 pub(crate) use super::held::held_round_trips_leave_an_order;
 pub(crate) use super::resent::sends_of_one_call_leave_an_order;
 pub(crate) use super::waiting::{late_replies_reach_nobody, waiting_for_a_connection_ends_in_time};
 use crate::cx::{Cx, Line};
 use crate::net::{Answer, Call, Claim, Fault, Proxy, Span, Verb};
+use crate::sample::everything_about;
 use crate::search::Search;
 use crate::verdict::{Checked, Stop, chain, ensure};
 

@@ -65,6 +65,12 @@ async fn refused_calls_are_made_again_and_lost_answers_are_unknown() {
     let seen = run(vec![scripted(Fault::After(StoreErrorKind::OutcomeUnknown))]).await.unwrap();
     assert_eq!(seen.refused, 0);
     assert!(seen.unknown >= 60, "{seen:?}");
+    // What is not durable may be there or be undone: neither refused nor made.
+    for fault in [Fault::Before, Fault::After] {
+        let seen = run(vec![scripted(fault(StoreErrorKind::NotDurable))]).await.unwrap();
+        assert_eq!(seen.refused, 0);
+        assert!(seen.unknown >= 60, "{seen:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

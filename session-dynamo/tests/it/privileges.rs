@@ -12,7 +12,7 @@ use session_dynamo::DynamoStore;
 use crate::proxy::Proxy;
 use crate::support::{
     address, alice, builder, kind, login, minutes, now, record, record_with, revision, shared_url,
-    table,
+    unique_name,
 };
 
 /// Actions and the tables that they are for, with `table` in the place of `sessions`.
@@ -50,7 +50,7 @@ fn used(proxy: &Proxy) -> BTreeSet<(String, String)> {
 
 #[tokio::test]
 async fn the_policies_hold_what_is_needed_and_nothing_else() {
-    let (proxy, table) = (Proxy::to(address(shared_url())).await, table());
+    let (proxy, table) = (Proxy::to(address(shared_url())).await, unique_name());
     let setting_up = allowed(include_str!("../../iam/set-up.json"), &table);
     let running = allowed(include_str!("../../iam/run.json"), &table);
 

@@ -1,17 +1,15 @@
 //! Stores, tables and records for the tests.
 
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use conformance_tests::servers::DynamoEndpoint;
-use session_core::{
-    Authentication, Bytes, Clock, OsRandom, Realm, Record, RecordParts, Revision, SecretHash,
-    SessionId, SessionToken, StoreError, StoreErrorKind, Subject, SystemClock, Timestamp,
+pub(crate) use conformance_tests::sample::{
+    alice, everything_about, kind, login, minutes, now, record, record_with, revision, unique_name,
 };
+use conformance_tests::servers::DynamoEndpoint;
+use session_core::{Authentication, Bytes, Realm, Record, SessionId, Subject};
 use session_dynamo::{DynamoStore, DynamoStoreBuilder};
 
 use crate::proxy::Proxy;
@@ -28,17 +26,10 @@ pub(crate) fn address(url: &str) -> &str {
     url.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap()
 }
 
-/// A name for a table that no other test and no other run uses.
-pub(crate) fn table() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
-    format!("it-{started}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
 /// Settings that are patient with a busy machine.
 pub(crate) fn builder() -> DynamoStoreBuilder {
     DynamoStore::builder()
-        .table(table())
+        .table(unique_name())
         .connect_timeout(Duration::from_secs(10))
         .attempt_timeout(Duration::from_secs(20))
         .deadline(Duration::from_mins(1))
@@ -77,47 +68,6 @@ pub(crate) async fn store_with(builder: DynamoStoreBuilder) -> (DynamoStore, Pro
     (store, proxy, raw)
 }
 
-pub(crate) fn now() -> Timestamp {
-    SystemClock.now()
-}
-
-pub(crate) fn minutes(count: u64) -> Duration {
-    Duration::from_secs(60 * count)
-}
-
-pub(crate) fn alice() -> Subject {
-    Subject::new(&Realm::default(), "alice").unwrap()
-}
-
-/// A record of an anonymous session that has just begun.
-pub(crate) fn record() -> Record {
-    record_with(|_| {})
-}
-
-/// A record of a session of Alice's that has just begun.
-pub(crate) fn login() -> Record {
-    record_with(|parts| parts.subject = Some(alice()))
-}
-
-pub(crate) fn record_with(change: impl FnOnce(&mut RecordParts)) -> Record {
-    let token = SessionToken::random(&OsRandom).unwrap();
-    let mut parts = RecordParts {
-        id: token.id(),
-        revision: revision(),
-        secret_hash: SecretHash::of(&token, &Realm::default()),
-        previous: None,
-        subject: None,
-        created_at: now(),
-        expires_at: now().plus(minutes(30)),
-        deadline: now().plus(minutes(600)),
-        authentication: None,
-        credential_tag: None,
-        payload: Bytes::from_static(b"payload"),
-    };
-    change(&mut parts);
-    Record::from_parts(parts)
-}
-
 /// A record with everything that a logged-in session usually has.
 pub(crate) fn usual_record() -> Record {
     record_with(|parts| {
@@ -125,25 +75,6 @@ pub(crate) fn usual_record() -> Record {
         parts.authentication = Some(Authentication { at: now(), level: 1 });
         parts.payload = Bytes::from(vec![b'x'; 486]);
     })
-}
-
-pub(crate) fn revision() -> Revision {
-    Revision::random(&OsRandom).unwrap()
-}
-
-pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T, StoreError>) -> StoreErrorKind {
-    result.expect_err("an error was expected").kind()
-}
-
-/// Everything that an error says.
-pub(crate) fn everything_about(error: &StoreError) -> String {
-    let mut shown = format!("{error} {error:?}");
-    let mut source = std::error::Error::source(error);
-    while let Some(next) = source {
-        let _ = write!(shown, " {next} {next:?}");
-        source = next.source();
-    }
-    shown
 }
 
 pub(crate) fn binary(bytes: &[u8]) -> AttributeValue {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::proxy::{ANY, Act};
 use crate::raw;
 use crate::support::{
-    address, alice, builder, kind, login, now, shared_url, store, store_behind_proxy, table,
+    address, alice, builder, kind, login, now, shared_url, store, store_behind_proxy, unique_name,
 };
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn tables_that_do_not_fit_are_an_error() {
 async fn trouble_while_tables_are_made_is_waited_out_or_told() {
     let (made, proxy, _) = store_behind_proxy().await;
     // As the service has it: slow, limited, and made by several.
-    let fresh = builder().table(table()).connect_lazily(&proxy.url()).unwrap();
+    let fresh = builder().table(unique_name()).connect_lazily(&proxy.url()).unwrap();
     proxy.next("CreateTable", Act::Refuse(400, "LimitExceededException"));
     proxy.next("CreateTable", Act::CutAfter);
     proxy.next("UpdateTimeToLive", Act::PassAndRefuse(400, "ValidationException"));
@@ -111,7 +111,7 @@ async fn trouble_while_tables_are_made_is_waited_out_or_told() {
     assert_eq!(kind(made.create_tables().await), StoreErrorKind::Denied);
 
     proxy.reset();
-    let settings = builder().table(table()).walk_deadline(Duration::from_millis(700));
+    let settings = builder().table(unique_name()).walk_deadline(Duration::from_millis(700));
     let never = settings.connect_lazily(&proxy.url()).unwrap();
     proxy.always("CreateTable", Act::Answer(serde_json::json!({})));
     assert_eq!(kind(never.create_tables().await), StoreErrorKind::Unavailable);
@@ -140,7 +140,7 @@ async fn the_printed_definitions_make_tables_that_fit() {
     for settings in [
         builder(),
         builder().id_attribute("_idx").ttl_attribute("_ttl").text_ids(),
-        builder().subjects_table(table()),
+        builder().subjects_table(unique_name()),
     ] {
         for definition in settings.table_definitions().unwrap() {
             let reply = send("CreateTable", &definition.create_table).await;

@@ -11,7 +11,7 @@ use session_core::{CreateOutcome, SessionStore, StoreErrorKind, TouchOutcome, Up
 use session_mongo::MongoStore;
 
 use crate::support::{
-    Raw, collection, kind, login, minutes, now, own_server, record, revision, shared_url, store_on,
+    Raw, kind, login, minutes, now, own_server, record, revision, shared_url, store_on, unique_name,
 };
 
 const PASSWORD: &str = "p@ss/w:rd#%?&= canary";
@@ -77,7 +77,7 @@ async fn a_client_that_promises_less_weakens_nothing() {
             options: None,
         }));
     let database = Client::with_options(options).unwrap().database("session-tests");
-    let builder = MongoStore::builder().collection(collection()).connections(4);
+    let builder = MongoStore::builder().collection(unique_name()).connections(4);
     let store = builder.from_database(&database).unwrap();
     store.ensure_indexes().await.unwrap();
 

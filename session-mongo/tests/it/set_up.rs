@@ -9,8 +9,8 @@ use session_mongo::{CheckReport, Deployment, MongoStore, Severity};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Raw, alice, collection, kind, login, minutes, now, own_server, record, shared_url, store,
-    store_on,
+    Raw, alice, kind, login, minutes, now, own_server, record, shared_url, store, store_on,
+    unique_name,
 };
 
 fn errors(report: &CheckReport) -> Vec<&str> {
@@ -19,7 +19,7 @@ fn errors(report: &CheckReport) -> Vec<&str> {
 }
 
 async fn bare() -> (MongoStore, Raw) {
-    let builder = MongoStore::builder().collection(collection());
+    let builder = MongoStore::builder().collection(unique_name());
     let store = builder.connect(shared_url()).await.unwrap();
     let raw = Raw::open(shared_url(), store.collection()).await;
     (store, raw)
@@ -45,7 +45,7 @@ async fn a_server_that_is_set_up_for_sessions_passes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixteen_may_create_the_indexes_at_once_and_again() {
-    let name = collection();
+    let name = unique_name();
     for _ in 0..2 {
         let mut tasks = JoinSet::new();
         for _ in 0..16 {

@@ -1,17 +1,16 @@
 //! Servers, stores and records for the tests.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+pub(crate) use conformance_tests::sample::{
+    alice, kind, login, minutes, now, on_own_thread, record, record_with, revision, unique_name,
+    within,
+};
 use conformance_tests::servers::{MongoEndpoint, MongoOptions, MongoServer};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
 use mongodb::{Client, Collection, Database};
-use session_core::{
-    Bytes, Clock, OsRandom, Realm, Record, RecordParts, Revision, SecretHash, SessionId,
-    SessionToken, StoreError, StoreErrorKind, Subject, SystemClock, Timestamp,
-};
+use session_core::SessionId;
 use session_mongo::MongoStore;
 
 /// From the moment that a server is back, without a restart of the application.
@@ -27,22 +26,6 @@ pub(crate) async fn own_server(options: MongoOptions) -> MongoServer {
     tokio::task::spawn_blocking(|| MongoServer::start(options).unwrap()).await.unwrap()
 }
 
-/// Does something with a server that takes its time, without holding up the test.
-pub(crate) async fn on_own_thread<S: Send + Sync + 'static, T: Send + 'static>(
-    server: &Arc<S>,
-    act: impl FnOnce(&S) -> T + Send + 'static,
-) -> T {
-    let server = Arc::clone(server);
-    tokio::task::spawn_blocking(move || act(&server)).await.unwrap()
-}
-
-/// A collection that no other test and no other run uses.
-pub(crate) fn collection() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
-    format!("it-{started}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
 /// A store with a collection and indexes of its own, and a way to look behind it.
 pub(crate) async fn store() -> (MongoStore, Raw) {
     let store = store_on(shared_url()).await;
@@ -51,75 +34,9 @@ pub(crate) async fn store() -> (MongoStore, Raw) {
 }
 
 pub(crate) async fn store_on(url: &str) -> MongoStore {
-    let store = MongoStore::builder().collection(collection()).connect(url).await.unwrap();
+    let store = MongoStore::builder().collection(unique_name()).connect(url).await.unwrap();
     store.ensure_indexes().await.unwrap();
     store
-}
-
-pub(crate) fn now() -> Timestamp {
-    SystemClock.now()
-}
-
-pub(crate) fn minutes(count: u64) -> Duration {
-    Duration::from_secs(60 * count)
-}
-
-pub(crate) fn alice() -> Subject {
-    Subject::new(&Realm::default(), "alice").unwrap()
-}
-
-/// A record of an anonymous session that has just begun.
-pub(crate) fn record() -> Record {
-    record_with(|_| {})
-}
-
-/// A record of a session of Alice's that has just begun.
-pub(crate) fn login() -> Record {
-    record_with(|parts| parts.subject = Some(alice()))
-}
-
-pub(crate) fn record_with(change: impl FnOnce(&mut RecordParts)) -> Record {
-    let token = SessionToken::random(&OsRandom).unwrap();
-    let mut parts = RecordParts {
-        id: token.id(),
-        revision: revision(),
-        secret_hash: SecretHash::of(&token, &Realm::default()),
-        previous: None,
-        subject: None,
-        created_at: now(),
-        expires_at: now().plus(minutes(30)),
-        deadline: now().plus(minutes(600)),
-        authentication: None,
-        credential_tag: None,
-        payload: Bytes::from_static(b"payload"),
-    };
-    change(&mut parts);
-    Record::from_parts(parts)
-}
-
-pub(crate) fn revision() -> Revision {
-    Revision::random(&OsRandom).unwrap()
-}
-
-pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T, StoreError>) -> StoreErrorKind {
-    result.expect_err("an error was expected").kind()
-}
-
-/// Tries again until `attempt` succeeds, for as long as `patience`.
-pub(crate) async fn within<T, F>(patience: Duration, mut attempt: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    let start = tokio::time::Instant::now();
-    loop {
-        match attempt().await {
-            Ok(value) => return value,
-            Err(error) if start.elapsed() > patience => {
-                panic!("not within {patience:?}: {error:?}")
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
 }
 
 /// The id as it is stored.

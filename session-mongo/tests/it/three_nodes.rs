@@ -7,9 +7,9 @@ use conformance_tests::load::{Load, Progress, Running};
 use conformance_tests::servers::MongoSet;
 use session_core::{SessionStore, StoreErrorKind};
 use session_mongo::MongoStore;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::support::{collection, kind, login, now, on_own_thread, within};
+use crate::support::{kind, login, now, on_own_thread, unique_name, within};
 
 /// The deadline of a call, and room for a busy machine.
 const LONGEST_CALL: Duration = Duration::from_secs(6);
@@ -22,7 +22,7 @@ async fn set_of_three() -> Arc<MongoSet> {
 
 /// Three clients with connections of their own on each of a few sessions.
 async fn load(set: &MongoSet) -> Running {
-    let name = collection();
+    let name = unique_name();
     let mut handles: Vec<Arc<dyn SessionStore>> = Vec::new();
     for _ in 0..3 {
         // By default a new primary may show the moment before; what is tested is that nothing is undone.
@@ -36,11 +36,7 @@ async fn load(set: &MongoSet) -> Running {
 }
 
 async fn succeeds_again(load: &Running) {
-    let back = timeout(ELECTION, load.succeeds()).await;
-    if let Some(failure) = load.failure() {
-        panic!("{failure}");
-    }
-    assert!(back.is_ok(), "no call succeeds {ELECTION:?} after the trouble: {:?}", load.progress());
+    load.succeeds_within(ELECTION).await.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 /// Ends the load, and says what was seen. Fails when a history has no order.
@@ -102,8 +98,10 @@ async fn a_primary_that_stops_is_replaced_and_acknowledges_nothing_when_it_goes_
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_majority_nothing_is_acknowledged_and_nobody_is_logged_out() {
     let set = set_of_three().await;
-    let store = MongoStore::builder().collection(collection()).connect(&set.url()).await.unwrap();
+    let store = MongoStore::builder().collection(unique_name()).connect(&set.url()).await.unwrap();
     store.ensure_indexes().await.unwrap();
+    let surer = MongoStore::builder().collection(store.collection()).linearizable_loads();
+    let surer = surer.connect(&set.url()).await.unwrap();
     let (kept, ended) = (login(), login());
     for session in [&kept, &ended] {
         let _ = store.create(session, now()).await.unwrap();
@@ -114,6 +112,9 @@ async fn without_a_majority_nothing_is_acknowledged_and_nobody_is_logged_out() {
         others.map(|it| (it.kill().unwrap(), it.port()).1).collect::<Vec<_>>()
     });
     let dead = dead.await;
+    // Nobody confirms that the primary still is one.
+    let error = kind(surer.load(kept.id(), now()).await);
+    assert!([StoreErrorKind::Timeout, StoreErrorKind::Unavailable].contains(&error), "{error:?}");
     let error = kind(store.delete(ended.id(), now()).await);
     let expected = [
         StoreErrorKind::NotDurable,

@@ -24,7 +24,6 @@ async fn touches_and_updates_write_to_no_index() {
             }
         }
     }
-    raw.run("SELECT pg_stat_force_next_flush()").await;
     // A connection reports what it did when it is idle for a second, or ends.
     drop(store);
     let (mut updates, mut hot) = (0, 0);

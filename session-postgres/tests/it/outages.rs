@@ -9,15 +9,18 @@ use conformance_tests::servers::{PostgresOptions, PostgresServer};
 use session_core::{SessionStore, StoreErrorKind, TouchOutcome, UpdateOutcome};
 use session_postgres::PostgresStore;
 use sqlx::{Connection as _, PgConnection};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::support::{
-    RECOVERY, Raw, kind, login, minutes, now, on_own_thread, own_server, revision, store_on, table,
-    within,
+    RECOVERY, Raw, kind, login, minutes, now, on_own_thread, own_server, revision, store_on,
+    unique_name, within,
 };
 
 /// The deadline of a call, and room for a busy machine.
 const LONGEST_CALL: Duration = Duration::from_secs(6);
+
+const END_ALL_OTHERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+     WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
 
 fn durable() -> PostgresOptions {
     PostgresOptions::new().config("fsync", "on")
@@ -25,7 +28,7 @@ fn durable() -> PostgresOptions {
 
 /// Three clients with connections of their own on each of a few sessions.
 async fn load(server: &PostgresServer) -> Running {
-    let name = table();
+    let name = unique_name();
     let mut handles: Vec<Arc<dyn SessionStore>> = Vec::new();
     for _ in 0..3 {
         let builder = PostgresStore::builder().table(&name).connections(4);
@@ -38,11 +41,7 @@ async fn load(server: &PostgresServer) -> Running {
 }
 
 async fn succeeds_soon(load: &Running) {
-    let back = timeout(RECOVERY, load.succeeds()).await;
-    if let Some(failure) = load.failure() {
-        panic!("{failure}");
-    }
-    assert!(back.is_ok(), "no call succeeds {RECOVERY:?} after the trouble: {:?}", load.progress());
+    load.succeeds_within(RECOVERY).await.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 /// Ends the load, and says what was seen. Fails when a history has no order.
@@ -136,11 +135,7 @@ async fn f07_connections_that_the_server_ends_leave_an_order() {
     let load = load(&server).await;
     let raw = Raw::open(&server.url(), "none").await;
     for _ in 0..40 {
-        raw.run(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'",
-        )
-        .await;
+        raw.run(END_ALL_OTHERS).await;
         sleep(Duration::from_millis(25)).await;
     }
     succeeds_soon(&load).await;
@@ -190,7 +185,7 @@ async fn f14_a_server_with_too_many_connections_is_overloaded_and_those_that_are
         .config("max_connections", "6")
         .config("superuser_reserved_connections", "0");
     let server = own_server(options).await;
-    let builder = PostgresStore::builder().table(table()).connections(2);
+    let builder = PostgresStore::builder().table(unique_name()).connections(2);
     let store = builder.connect(&server.url()).await.unwrap();
     store.migrate().await.unwrap();
     let session = login();
@@ -228,11 +223,7 @@ async fn f21_a_password_that_is_changed_is_denied_and_never_shown() {
     let session = login();
     let _ = store.create(&session, now()).await.unwrap();
     raw.run("ALTER ROLE postgres PASSWORD 'canary-two'").await;
-    raw.run(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-         WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'",
-    )
-    .await;
+    raw.run(END_ALL_OTHERS).await;
     let error = store.load(session.id(), now()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Denied);
     let source = std::error::Error::source(&error).unwrap();

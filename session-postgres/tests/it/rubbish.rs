@@ -2,7 +2,7 @@
 
 use session_core::{PageRequest, SessionStore, StoreErrorKind};
 
-use crate::support::{Raw, alice, kind, login, now, store};
+use crate::support::{alice, kind, login, now, store};
 
 /// What is wrong with a row, and the change that makes it so.
 const DAMAGES: &[(&str, &str)] = &[
@@ -76,5 +76,4 @@ async fn a_table_that_loses_a_column_is_no_session_that_ended() {
     assert_eq!(kind(store.load(session.id(), now()).await), StoreErrorKind::Config);
     raw.run("ALTER TABLE {table} RENAME COLUMN load TO payload").await;
     assert_eq!(store.load(session.id(), now()).await.unwrap(), Some(session));
-    let _: &Raw = &raw;
 }

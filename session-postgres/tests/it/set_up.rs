@@ -3,11 +3,11 @@
 use session_core::{SessionStore as _, StoreErrorKind};
 use session_postgres::{PostgresStore, Severity};
 
-use crate::support::{Raw, kind, login, now, own_server, shared_url, store, table};
+use crate::support::{Raw, kind, login, now, own_server, shared_url, store, unique_name};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixteen_processes_may_migrate_at_once_and_again() {
-    let table = table();
+    let table = unique_name();
     let stores = (0..16).map(|_| {
         PostgresStore::builder().table(&table).connections(1).connect_lazily(shared_url()).unwrap()
     });
@@ -28,7 +28,7 @@ async fn sixteen_processes_may_migrate_at_once_and_again() {
 
 #[tokio::test]
 async fn what_is_printed_is_what_is_done_and_can_be_run_twice() {
-    let store = PostgresStore::builder().table(table()).connect(shared_url()).await.unwrap();
+    let store = PostgresStore::builder().table(unique_name()).connect(shared_url()).await.unwrap();
     let raw = Raw::open(shared_url(), store.table()).await;
     raw.run(&store.migration()).await;
     raw.run(&store.migration()).await;
@@ -42,7 +42,7 @@ async fn what_is_printed_is_what_is_done_and_can_be_run_twice() {
 
 #[tokio::test]
 async fn a_schema_of_its_own_is_created_and_names_may_be_as_long_as_they_can_be() {
-    let schema = format!("{:S<63}", table());
+    let schema = format!("{:S<63}", unique_name());
     for name in ["t".repeat(55), "SELECT".to_owned(), "Capitals_1".to_owned()] {
         let builder = PostgresStore::builder().schema(&schema).table(&name);
         let store = builder.connect(shared_url()).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_schema_of_its_own_is_created_and_names_may_be_as_long_as_they_can_be(
 
 #[tokio::test]
 async fn another_table_of_the_name_is_told_and_left_alone() {
-    let store = PostgresStore::builder().table(table()).connect(shared_url()).await.unwrap();
+    let store = PostgresStore::builder().table(unique_name()).connect(shared_url()).await.unwrap();
     let raw = Raw::open(shared_url(), store.table()).await;
     raw.run(
         "CREATE TABLE {table} (id int PRIMARY KEY, name text); INSERT INTO {table} VALUES (1, 'x')",
@@ -72,7 +72,7 @@ async fn another_table_of_the_name_is_told_and_left_alone() {
 
 #[tokio::test]
 async fn without_a_table_every_call_says_what_to_do() {
-    let store = PostgresStore::builder().table(table()).connect(shared_url()).await.unwrap();
+    let store = PostgresStore::builder().table(unique_name()).connect(shared_url()).await.unwrap();
     let error = store.load(login().id(), now()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Config);
     let why = std::error::Error::source(&error).unwrap().to_string();
@@ -87,7 +87,7 @@ async fn an_unlogged_table_is_made_only_when_asked_for_and_always_told() {
     let kind_of = "SELECT relpersistence::text FROM pg_class WHERE oid = '{table}'::regclass";
     assert_eq!(raw.text(kind_of).await, "p");
 
-    let builder = PostgresStore::builder().table(table()).unlogged_lost_in_a_crash();
+    let builder = PostgresStore::builder().table(unique_name()).unlogged_lost_in_a_crash();
     let unlogged = builder.connect(shared_url()).await.unwrap();
     unlogged.migrate().await.unwrap();
     let raw = Raw::open(shared_url(), unlogged.table()).await;
@@ -100,7 +100,7 @@ async fn an_unlogged_table_is_made_only_when_asked_for_and_always_told() {
 async fn a_server_as_it_is_installed_is_fit_and_one_that_can_lose_logouts_is_not() {
     use conformance_tests::servers::PostgresOptions;
     let server = own_server(PostgresOptions::new().config("fsync", "on")).await;
-    let store = PostgresStore::builder().table(table()).connect(&server.url()).await.unwrap();
+    let store = PostgresStore::builder().table(unique_name()).connect(&server.url()).await.unwrap();
     store.migrate().await.unwrap();
     let report = store.check(now()).await.unwrap();
     assert_eq!(report.findings, Vec::new());

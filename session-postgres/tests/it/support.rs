@@ -1,14 +1,13 @@
 //! Servers, stores and records for the tests.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use conformance_tests::servers::{PostgresEndpoint, PostgresOptions, PostgresServer};
-use session_core::{
-    Bytes, Clock, OsRandom, Realm, Record, RecordParts, Revision, SecretHash, SessionToken,
-    StoreError, StoreErrorKind, Subject, SystemClock, Timestamp,
+pub(crate) use conformance_tests::sample::{
+    alice, kind, login, minutes, now, on_own_thread, record, record_with, revision, unique_name,
+    within,
 };
+use conformance_tests::servers::{PostgresEndpoint, PostgresOptions, PostgresServer};
 use session_postgres::PostgresStore;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
@@ -28,98 +27,16 @@ pub(crate) async fn own_server(options: PostgresOptions) -> Arc<PostgresServer> 
     Arc::new(tokio::task::spawn_blocking(start).await.unwrap())
 }
 
-/// Does something with a server that takes its time, without holding up the test.
-pub(crate) async fn on_own_thread(
-    server: &Arc<PostgresServer>,
-    act: impl FnOnce(&PostgresServer) + Send + 'static,
-) {
-    let server = Arc::clone(server);
-    tokio::task::spawn_blocking(move || act(&server)).await.unwrap();
-}
-
-/// A table that no other test and no other run uses.
-pub(crate) fn table() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
-    format!("it_{started}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
 /// A store with a table of its own on the shared server, and a way to look behind it.
 pub(crate) async fn store() -> (PostgresStore, Raw) {
     store_on(shared_url()).await
 }
 
 pub(crate) async fn store_on(url: &str) -> (PostgresStore, Raw) {
-    let store = PostgresStore::builder().table(table()).connect(url).await.unwrap();
+    let store = PostgresStore::builder().table(unique_name()).connect(url).await.unwrap();
     store.migrate().await.unwrap();
     let raw = Raw::open(url, store.table()).await;
     (store, raw)
-}
-
-pub(crate) fn now() -> Timestamp {
-    SystemClock.now()
-}
-
-pub(crate) fn minutes(count: u64) -> Duration {
-    Duration::from_secs(60 * count)
-}
-
-pub(crate) fn alice() -> Subject {
-    Subject::new(&Realm::default(), "alice").unwrap()
-}
-
-/// A record of an anonymous session that has just begun.
-pub(crate) fn record() -> Record {
-    record_with(|_| {})
-}
-
-/// A record of a session of Alice's that has just begun.
-pub(crate) fn login() -> Record {
-    record_with(|parts| parts.subject = Some(alice()))
-}
-
-pub(crate) fn record_with(change: impl FnOnce(&mut RecordParts)) -> Record {
-    let token = SessionToken::random(&OsRandom).unwrap();
-    let mut parts = RecordParts {
-        id: token.id(),
-        revision: revision(),
-        secret_hash: SecretHash::of(&token, &Realm::default()),
-        previous: None,
-        subject: None,
-        created_at: now(),
-        expires_at: now().plus(minutes(30)),
-        deadline: now().plus(minutes(600)),
-        authentication: None,
-        credential_tag: None,
-        payload: Bytes::from_static(b"payload"),
-    };
-    change(&mut parts);
-    Record::from_parts(parts)
-}
-
-pub(crate) fn revision() -> Revision {
-    Revision::random(&OsRandom).unwrap()
-}
-
-pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T, StoreError>) -> StoreErrorKind {
-    result.expect_err("an error was expected").kind()
-}
-
-/// Tries again until `attempt` succeeds, for as long as `patience`.
-pub(crate) async fn within<T, F>(patience: Duration, mut attempt: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    let start = tokio::time::Instant::now();
-    loop {
-        match attempt().await {
-            Ok(value) => return value,
-            Err(error) if start.elapsed() > patience => {
-                panic!("not within {patience:?}: {error:?}")
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
 }
 
 /// Looks at what is stored, and does what an administrator can. `{table}` is the table.

@@ -8,7 +8,7 @@ use session_core::{SessionStore, Timestamp, TouchOutcome};
 use session_postgres::PostgresStore;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::support::{Raw, minutes, own_server, record_with, table};
+use crate::support::{Raw, minutes, own_server, record_with, unique_name};
 
 /// Farther from Greenwich than a session lives, in both directions, and one with a change of clocks.
 const ZONES: [&str; 3] = ["America/New_York", "Asia/Tokyo", "Pacific/Apia"];
@@ -18,7 +18,8 @@ async fn sessions_end_when_they_end_in_every_time_zone() {
     for zone in ZONES {
         let server =
             own_server(PostgresOptions::new().config("timezone", &format!("'{zone}'"))).await;
-        let store = PostgresStore::builder().table(table()).connect(&server.url()).await.unwrap();
+        let store =
+            PostgresStore::builder().table(unique_name()).connect(&server.url()).await.unwrap();
         store.migrate().await.unwrap();
         check(&store, zone).await;
 

@@ -8,7 +8,7 @@ use conformance_tests::servers::PostgresOptions;
 use session_core::{SessionStore as _, StoreErrorKind};
 use session_postgres::PostgresStore;
 
-use crate::support::{kind, login, now, own_server, table};
+use crate::support::{kind, login, now, own_server, unique_name};
 
 #[tokio::test]
 async fn a_server_is_verified_by_the_authority_that_was_named() {
@@ -16,7 +16,7 @@ async fn a_server_is_verified_by_the_authority_that_was_named() {
     let authority = std::fs::read(server.tls_files().unwrap().authority()).unwrap();
     let url = format!("{}?sslmode=verify-full", server.url());
     let patience = Duration::from_secs(15);
-    let builder = PostgresStore::builder().table(table());
+    let builder = PostgresStore::builder().table(unique_name());
     let builder = builder.connect_timeout(patience).deadline(patience);
     let store = builder.clone().tls_roots(authority).connect(&url).await.unwrap();
     store.migrate().await.unwrap();
@@ -36,7 +36,7 @@ async fn plain_text_is_never_what_comes_of_tls() {
     let server = own_server(PostgresOptions::new()).await;
     for mode in ["verify-full", "verify-ca", "require"] {
         let url = format!("{}?sslmode={mode}", server.url());
-        let builder = PostgresStore::builder().table(table()).unverified_server();
+        let builder = PostgresStore::builder().table(unique_name()).unverified_server();
         assert_eq!(kind(builder.connect(&url).await), StoreErrorKind::Unavailable, "{mode}");
     }
     for mode in ["prefer", "allow"] {

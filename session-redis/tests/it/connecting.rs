@@ -6,7 +6,7 @@ use session_core::{CreateOutcome, SessionStore, StoreErrorKind, SubjectIndex, Up
 use session_redis::RedisStore;
 
 use crate::support::{
-    Raw, alice, kind, login, minutes, now, own_server, prefix, record, revision, shared_url,
+    Raw, alice, kind, login, minutes, now, own_server, record, revision, shared_url, unique_name,
 };
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn an_ipv6_host_is_reached() {
 async fn a_pool_of_your_own_works_like_connections_of_ours() {
     let manager = Manager::new(shared_url()).unwrap();
     let pool = Pool::builder(manager).max_size(4).runtime(Runtime::Tokio1).build().unwrap();
-    let store = RedisStore::builder().prefix(prefix()).from_pool(pool.clone()).unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).from_pool(pool.clone()).unwrap();
     let session = record();
     assert_eq!(store.create(&session, now()).await.unwrap(), CreateOutcome::Created);
     let change = session.change(revision()).login(alice(), now().plus(minutes(90))).unwrap();
@@ -52,7 +52,7 @@ async fn a_pool_of_your_own_works_like_connections_of_ours() {
 
     // All connections of the pool are taken: the call ends within its deadline, and nothing was sent.
     let store = RedisStore::builder()
-        .prefix(prefix())
+        .prefix(unique_name())
         .deadline(std::time::Duration::from_millis(100))
         .from_pool(pool.clone())
         .unwrap();
@@ -67,7 +67,7 @@ async fn a_pool_of_your_own_works_like_connections_of_ours() {
 
 #[tokio::test]
 async fn two_connections_are_one_store() {
-    let name = prefix();
+    let name = unique_name();
     let store = RedisStore::builder()
         .prefix(name.clone())
         .connections(2)

@@ -15,7 +15,7 @@ use session_redis::RedisStore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::support::{alice, login, now, prefix, record_with, revision, shared_url};
+use crate::support::{alice, login, now, record_with, revision, shared_url, unique_name};
 
 /// Names the server to write to without an end, and the prefix after it.
 const WRITER: &str = "SESSION_TEST_WRITER";
@@ -67,10 +67,10 @@ async fn write_one(store: &RedisStore) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_writer_of_these_tests_writes() {
     let named = std::env::var(WRITER).ok();
-    let (url, prefix) = named
-        .as_deref()
-        .and_then(|named| named.split_once(' '))
-        .map_or_else(|| (shared_url().to_owned(), prefix()), |(u, p)| (u.to_owned(), p.to_owned()));
+    let (url, prefix) = named.as_deref().and_then(|named| named.split_once(' ')).map_or_else(
+        || (shared_url().to_owned(), unique_name()),
+        |(u, p)| (u.to_owned(), p.to_owned()),
+    );
     let store = RedisStore::builder().prefix(prefix).connect(&url).await.unwrap();
     let mut writers = JoinSet::new();
     for _ in 0..WRITERS {
@@ -167,7 +167,7 @@ impl Drop for Application {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f22_f24_an_application_that_is_killed_leaves_old_or_new_and_everybody_listed() {
-    let name = prefix();
+    let name = unique_name();
     let store = RedisStore::builder().prefix(name.clone()).connect(shared_url()).await.unwrap();
     for round in 0..8 {
         let application = Application::start(&name);
@@ -199,7 +199,7 @@ async fn f22_f24_an_application_that_is_killed_leaves_old_or_new_and_everybody_l
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f24_a_thousand_calls_in_flight_end_within_the_deadline() {
-    let store = RedisStore::builder().prefix(prefix()).connect(shared_url()).await.unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect(shared_url()).await.unwrap();
     let calls: Vec<_> = (0..1_000)
         .map(|_| {
             let store = store.clone();

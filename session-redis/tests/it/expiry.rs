@@ -7,7 +7,7 @@ use session_redis::RedisStore;
 
 use crate::proxy::Proxy;
 use crate::support::{
-    Raw, alice, login, minutes, now, prefix, record, record_with, revision, shared_url, store,
+    Raw, alice, login, minutes, now, record, record_with, revision, shared_url, store, unique_name,
 };
 
 /// `ttl` is `expected`, less what the test took.
@@ -43,7 +43,8 @@ async fn a_touch_never_shortens_the_life_of_a_key() {
         if old {
             proxy.pretend_old_server();
         }
-        let store = RedisStore::builder().prefix(prefix()).connect(&proxy.url()).await.unwrap();
+        let store =
+            RedisStore::builder().prefix(unique_name()).connect(&proxy.url()).await.unwrap();
         let mut raw = Raw::open(shared_url(), store.prefix()).await;
         let session = record();
         let key = raw.record_key(session.id());

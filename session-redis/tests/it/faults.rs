@@ -8,7 +8,8 @@ use session_redis::RedisStore;
 
 use crate::proxy::Proxy;
 use crate::support::{
-    Raw, impatient, kind, minutes, now, own_server, prefix, record, revision, shared_url, within,
+    Raw, impatient, kind, minutes, now, own_server, record, revision, shared_url, unique_name,
+    within,
 };
 
 #[tokio::test]
@@ -78,7 +79,7 @@ async fn f15_a_server_that_was_killed_and_restarted_is_used_again() {
 #[tokio::test]
 async fn f06_a_connection_that_the_server_closed_while_idle_fails_no_call() {
     let proxy = Proxy::to(shared_url()).await;
-    let store = RedisStore::builder().prefix(prefix()).connect(&proxy.url()).await.unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect(&proxy.url()).await.unwrap();
     let session = record();
     proxy.close().await;
     assert_eq!(store.create(&session, now()).await.unwrap(), CreateOutcome::Created);
@@ -123,7 +124,7 @@ async fn f06_a_connection_that_is_closed_just_now_fails_at_most_a_create() {
 #[tokio::test]
 async fn f07_a_lost_reply_is_settled_where_that_is_safe_and_told_where_it_is_not() {
     let proxy = Proxy::to(shared_url()).await;
-    let store = RedisStore::builder().prefix(prefix()).connect(&proxy.url()).await.unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect(&proxy.url()).await.unwrap();
     let mut raw = Raw::open(shared_url(), store.prefix()).await;
     let session = record();
     store.create(&session, now()).await.unwrap();
@@ -171,7 +172,7 @@ async fn f07_a_lost_reply_is_settled_where_that_is_safe_and_told_where_it_is_not
 #[tokio::test]
 async fn one_connection_is_opened_however_many_calls_wait_and_whoever_gives_up() {
     let proxy = Proxy::to(shared_url()).await;
-    let store = RedisStore::builder().prefix(prefix()).connect_lazily(&proxy.url()).unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect_lazily(&proxy.url()).unwrap();
     // The caller that begins the attempt goes away.
     let id = *record().id();
     let mut first = Box::pin(store.load(&id, now()));
@@ -192,7 +193,7 @@ async fn one_connection_is_opened_however_many_calls_wait_and_whoever_gives_up()
 #[tokio::test]
 async fn f18_calls_that_are_dropped_half_way_leave_the_connection_in_order() {
     let proxy = Proxy::to(shared_url()).await;
-    let store = RedisStore::builder().prefix(prefix()).connect(&proxy.url()).await.unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect(&proxy.url()).await.unwrap();
     let sessions: Vec<_> = (0..20).map(|_| record()).collect();
     for session in &sessions {
         store.create(session, now()).await.unwrap();

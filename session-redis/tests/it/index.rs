@@ -10,7 +10,8 @@ use session_redis::RedisStore;
 
 use crate::proxy::Proxy;
 use crate::support::{
-    Raw, alice, kind, login, minutes, now, prefix, record, record_with, revision, shared_url, store,
+    Raw, alice, kind, login, minutes, now, record, record_with, revision, shared_url, store,
+    unique_name,
 };
 
 async fn walk(store: &RedisStore, subject: &Subject, limit: u16) -> Vec<SessionId> {
@@ -122,7 +123,8 @@ async fn the_index_lives_as_long_as_its_last_entry_also_on_old_servers() {
         if old {
             proxy.pretend_old_server();
         }
-        let store = RedisStore::builder().prefix(prefix()).connect(&proxy.url()).await.unwrap();
+        let store =
+            RedisStore::builder().prefix(unique_name()).connect(&proxy.url()).await.unwrap();
         let mut raw = Raw::open(shared_url(), store.prefix()).await;
         let key = raw.index_key(&alice());
         let ends_in = |count| {

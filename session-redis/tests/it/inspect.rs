@@ -8,7 +8,7 @@ use session_core::{
 use session_redis::RedisStore;
 
 use crate::support::{
-    alice, kind, login, minutes, now, prefix, record, record_with, shared_url, store,
+    alice, kind, login, minutes, now, record, record_with, shared_url, store, unique_name,
 };
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn a_cursor_of_somebody_else_is_refused() {
     }
     let listed = store.list(&alice(), &PageRequest::first(1), now()).await.unwrap().next.unwrap();
     let mut scanned = None;
-    let other = RedisStore::builder().prefix(prefix()).connect(shared_url()).await.unwrap();
+    let other = RedisStore::builder().prefix(unique_name()).connect(shared_url()).await.unwrap();
     for cursor in
         [listed.clone(), Cursor::from_bytes(&[0; 30]).unwrap(), Cursor::from_bytes(b"s").unwrap()]
     {

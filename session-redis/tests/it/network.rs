@@ -11,7 +11,8 @@ use session_core::{
 use session_redis::RedisStore;
 
 use crate::support::{
-    Raw, alice, impatient, kind, login, minutes, now, prefix, record, revision, shared_url, within,
+    Raw, alice, impatient, kind, login, minutes, now, record, revision, shared_url, unique_name,
+    within,
 };
 
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -62,8 +63,11 @@ async fn f05_a_black_hole_costs_no_more_than_the_deadline() {
 #[tokio::test]
 async fn f08_half_a_second_of_latency_fails_no_call() {
     let proxy = Proxy::new();
-    let store =
-        RedisStore::builder().prefix(prefix()).connect(&url_through(&proxy).await).await.unwrap();
+    let store = RedisStore::builder()
+        .prefix(unique_name())
+        .connect(&url_through(&proxy).await)
+        .await
+        .unwrap();
     let mut jitter = [500, 350, 120, 480, 20, 500].into_iter().cycle();
     let mut slow = async || {
         let delay = Fault::Delay(Duration::from_millis(jitter.next().unwrap()));
@@ -109,7 +113,7 @@ async fn f08_a_trickle_ends_at_the_deadline_of_the_call() {
 async fn f22_a_login_whose_request_is_cut_leaves_neither_record_nor_entry() {
     let proxy = Proxy::new();
     let url = url_through(&proxy).await;
-    let store = RedisStore::builder().prefix(prefix()).connect(&url).await.unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect(&url).await.unwrap();
     let mut raw = Raw::open(shared_url(), store.prefix()).await;
     store.load(record().id(), now()).await.unwrap();
     let session = login();

@@ -7,10 +7,10 @@ use conformance_tests::load::{Load, Progress, Running};
 use conformance_tests::servers::{RedisOptions, RedisServer};
 use session_core::{SessionStore, StoreErrorKind, TouchOutcome, UpdateOutcome};
 use session_redis::RedisStore;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::support::{
-    kind, login, minutes, now, on_own_thread, own_server, prefix, record, revision, within,
+    kind, login, minutes, now, on_own_thread, own_server, record, revision, unique_name, within,
 };
 
 /// From the moment that a server is back, without a restart of the application.
@@ -26,7 +26,7 @@ fn durable() -> RedisOptions {
 /// Three clients with connections of their own on each of a few sessions.
 async fn load(server: &RedisServer) -> Running {
     let mut handles: Vec<Arc<dyn SessionStore>> = Vec::new();
-    let name = prefix();
+    let name = unique_name();
     for _ in 0..3 {
         let store = RedisStore::builder().prefix(name.clone()).connect(&server.url()).await;
         handles.push(Arc::new(store.unwrap()));
@@ -36,11 +36,7 @@ async fn load(server: &RedisServer) -> Running {
 }
 
 async fn succeeds_soon(load: &Running) {
-    let back = timeout(RECOVERY, load.succeeds()).await;
-    if let Some(failure) = load.failure() {
-        panic!("{failure}");
-    }
-    assert!(back.is_ok(), "no call succeeds {RECOVERY:?} after the trouble: {:?}", load.progress());
+    load.succeeds_within(RECOVERY).await.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 /// Ends the load, and says what was seen. Fails when a history has no order.
@@ -68,7 +64,7 @@ async fn f01_f02_f03_f22_acknowledged_writes_survive_kill_9_under_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f01_an_acknowledged_logout_stays_when_the_server_is_killed_right_after() {
     let server = Arc::new(own_server(durable()).await);
-    let store = RedisStore::builder().prefix(prefix()).connect(&server.url()).await.unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect(&server.url()).await.unwrap();
     for _ in 0..3 {
         let (kept, ended) = (login(), login());
         within(RECOVERY, || store.create(&ended, now())).await;
@@ -87,7 +83,7 @@ async fn f01_an_acknowledged_logout_stays_when_the_server_is_killed_right_after(
 #[tokio::test(flavor = "multi_thread")]
 async fn f04_ten_seconds_without_an_answer_cost_each_call_its_deadline_and_mix_up_nothing() {
     let server = Arc::new(own_server(RedisOptions::new()).await);
-    let store = RedisStore::builder().prefix(prefix()).connect(&server.url()).await.unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect(&server.url()).await.unwrap();
     let owners: Vec<_> = (0..16).map(|_| login()).collect();
     for owner in &owners {
         store.create(owner, now()).await.unwrap();
@@ -152,7 +148,7 @@ async fn f12_a_full_disk_refuses_writes_and_logouts_and_serves_reads() {
     let options = RedisOptions::new().config("appendonly", "yes").disk(4 << 20);
     let started = tokio::task::spawn_blocking(|| RedisServer::start(options)).await.unwrap();
     let server = Arc::new(started.unwrap_or_else(|error| panic!("{error}\n{HELP}")));
-    let store = RedisStore::builder().prefix(prefix()).connect(&server.url()).await.unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect(&server.url()).await.unwrap();
     let session = login();
     store.create(&session, now()).await.unwrap();
 

@@ -1,16 +1,16 @@
 //! Servers, stores and records for the tests.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+pub(crate) use conformance_tests::sample::{
+    alice, kind, login, minutes, now, on_own_thread, record, record_with, revision, unique_name,
+    within,
+};
 use conformance_tests::servers::{RedisEndpoint, RedisOptions, RedisServer};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue};
 use session_core::{
-    Authentication, Bytes, Clock, OsRandom, PreviousSecret, Realm, Record, RecordParts, Revision,
-    SecretHash, SessionId, SessionToken, StoreError, StoreErrorKind, Subject, SystemClock,
-    Timestamp,
+    Authentication, Bytes, PreviousSecret, Realm, Record, SecretHash, SessionId, Subject,
 };
 use session_redis::RedisStore;
 
@@ -24,25 +24,9 @@ pub(crate) async fn own_server(options: RedisOptions) -> RedisServer {
     tokio::task::spawn_blocking(|| RedisServer::start(options).unwrap()).await.unwrap()
 }
 
-/// Does something with the server that takes its time, without holding up the test.
-pub(crate) async fn on_own_thread<T: Send + 'static>(
-    server: &Arc<RedisServer>,
-    act: impl FnOnce(&RedisServer) -> T + Send + 'static,
-) -> T {
-    let server = Arc::clone(server);
-    tokio::task::spawn_blocking(move || act(&server)).await.unwrap()
-}
-
-/// A prefix that no other test and no other run uses.
-pub(crate) fn prefix() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
-    format!("it-{started}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
 /// A store with a prefix of its own on the shared server, and a connection to look behind it.
 pub(crate) async fn store() -> (RedisStore, Raw) {
-    let store = RedisStore::builder().prefix(prefix()).connect(shared_url()).await.unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect(shared_url()).await.unwrap();
     let raw = Raw::open(shared_url(), store.prefix()).await;
     (store, raw)
 }
@@ -50,54 +34,13 @@ pub(crate) async fn store() -> (RedisStore, Raw) {
 /// A store on `server` that gives up fast.
 pub(crate) async fn impatient(url: &str) -> RedisStore {
     RedisStore::builder()
-        .prefix(prefix())
+        .prefix(unique_name())
         .connect_timeout(Duration::from_millis(300))
         .response_timeout(Duration::from_millis(300))
         .deadline(Duration::from_millis(800))
         .connect(url)
         .await
         .unwrap()
-}
-
-pub(crate) fn now() -> Timestamp {
-    SystemClock.now()
-}
-
-pub(crate) fn minutes(count: u64) -> Duration {
-    Duration::from_secs(60 * count)
-}
-
-pub(crate) fn alice() -> Subject {
-    Subject::new(&Realm::default(), "alice").unwrap()
-}
-
-/// A record of an anonymous session that has just begun.
-pub(crate) fn record() -> Record {
-    record_with(|_| {})
-}
-
-/// A record of a session of Alice's that has just begun.
-pub(crate) fn login() -> Record {
-    record_with(|parts| parts.subject = Some(alice()))
-}
-
-pub(crate) fn record_with(change: impl FnOnce(&mut RecordParts)) -> Record {
-    let token = SessionToken::random(&OsRandom).unwrap();
-    let mut parts = RecordParts {
-        id: token.id(),
-        revision: revision(),
-        secret_hash: SecretHash::of(&token, &Realm::default()),
-        previous: None,
-        subject: None,
-        created_at: now(),
-        expires_at: now().plus(minutes(30)),
-        deadline: now().plus(minutes(600)),
-        authentication: None,
-        credential_tag: None,
-        payload: Bytes::from_static(b"payload"),
-    };
-    change(&mut parts);
-    Record::from_parts(parts)
 }
 
 /// A record with everything that a logged-in session usually has.
@@ -109,31 +52,6 @@ pub(crate) fn usual_record() -> Record {
             Some(PreviousSecret { hash: SecretHash::from_bytes([7; 32]), grace_until: now() });
         parts.payload = Bytes::from(vec![b'x'; 480]);
     })
-}
-
-pub(crate) fn revision() -> Revision {
-    Revision::random(&OsRandom).unwrap()
-}
-
-pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T, StoreError>) -> StoreErrorKind {
-    result.expect_err("an error was expected").kind()
-}
-
-/// Tries again until `attempt` succeeds, for as long as `patience`.
-pub(crate) async fn within<T, F>(patience: Duration, mut attempt: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    let start = tokio::time::Instant::now();
-    loop {
-        match attempt().await {
-            Ok(value) => return value,
-            Err(error) if start.elapsed() > patience => {
-                panic!("not within {patience:?}: {error:?}")
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
 }
 
 /// A connection that sees what is stored, as an administrator would.

@@ -6,13 +6,14 @@ use session_redis::RedisStore;
 
 use crate::proxy::Proxy;
 use crate::support::{
-    Raw, alice, login, minutes, now, own_server, prefix, record, revision, shared_url, usual_record,
+    Raw, alice, login, minutes, now, own_server, record, revision, shared_url, unique_name,
+    usual_record,
 };
 
 #[tokio::test]
 async fn every_operation_on_one_session_takes_one_round_trip() {
     let proxy = Proxy::to(shared_url()).await;
-    let store = RedisStore::builder().prefix(prefix()).connect(&proxy.url()).await.unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect(&proxy.url()).await.unwrap();
     // The first calls teach the server the scripts.
     let first = login();
     store.create(&first, now()).await.unwrap();
@@ -45,7 +46,7 @@ async fn every_operation_on_one_session_takes_one_round_trip() {
 #[tokio::test]
 async fn f15_a_script_that_the_server_forgot_costs_one_more() {
     let proxy = Proxy::to(shared_url()).await;
-    let store = RedisStore::builder().prefix(prefix()).connect(&proxy.url()).await.unwrap();
+    let store = RedisStore::builder().prefix(unique_name()).connect(&proxy.url()).await.unwrap();
     let mut raw = Raw::open(shared_url(), store.prefix()).await;
     let session = record();
     store.create(&session, now()).await.unwrap();

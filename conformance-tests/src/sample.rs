@@ -1,0 +1,165 @@
+//! Records, names and patience for the tests that an adapter has of its own, beside the suite.
+//!
+//! ```
+//! use conformance_tests::sample::{login, minutes, now, record_with};
+//! use session_core::SessionStore;
+//! use session_memory::MemoryStore;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> conformance_tests::Result<()> {
+//! let store = MemoryStore::new();
+//! let session = login();
+//! store.create(&session, now()).await?;
+//! assert_eq!(store.load(session.id(), now()).await?, Some(session));
+//!
+//! let short = record_with(|parts| parts.expires_at = now().plus(minutes(1)));
+//! assert!(short.is_live(now()) && !short.is_live(now().plus(minutes(2))));
+//! # Ok(()) }
+//! ```
+//!
+//! The functions panic where a test fails.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use session_core::{
+    Bytes, Clock as _, OsRandom, Realm, Record, RecordParts, Revision, SecretHash, SessionToken,
+    StoreError, StoreErrorKind, Subject, SystemClock, Timestamp,
+};
+use tokio::time::{Instant, sleep};
+
+/// The time of the system.
+#[must_use]
+pub fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+/// So many minutes.
+#[must_use]
+pub const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(60 * count)
+}
+
+/// A user of the default realm.
+///
+/// # Panics
+///
+/// Never: the name is valid.
+#[must_use]
+pub fn alice() -> Subject {
+    Subject::new(&Realm::default(), "alice").expect("a valid name")
+}
+
+/// A record of an anonymous session that has just begun: 30 minutes of idle and ten hours of absolute life.
+#[must_use]
+pub fn record() -> Record {
+    record_with(|_| {})
+}
+
+/// The same of a session of [`alice`]'s.
+#[must_use]
+pub fn login() -> Record {
+    record_with(|parts| parts.subject = Some(alice()))
+}
+
+/// The record of [`record`] with a change.
+///
+/// # Panics
+///
+/// When the operating system has no random bytes.
+#[must_use]
+pub fn record_with(change: impl FnOnce(&mut RecordParts)) -> Record {
+    let token = SessionToken::random(&OsRandom).expect("random bytes");
+    let mut parts = RecordParts {
+        id: token.id(),
+        revision: revision(),
+        secret_hash: SecretHash::of(&token, &Realm::default()),
+        previous: None,
+        subject: None,
+        created_at: now(),
+        expires_at: now().plus(minutes(30)),
+        deadline: now().plus(minutes(600)),
+        authentication: None,
+        credential_tag: None,
+        payload: Bytes::from_static(b"payload"),
+    };
+    change(&mut parts);
+    Record::from_parts(parts)
+}
+
+/// A new revision.
+///
+/// # Panics
+///
+/// When the operating system has no random bytes.
+#[must_use]
+pub fn revision() -> Revision {
+    Revision::random(&OsRandom).expect("random bytes")
+}
+
+/// A name for a table, a collection or a prefix that no other test and no other run uses: `it_` and digits.
+#[must_use]
+pub fn unique_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+    format!("it_{started}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The kind of the error that a call must have ended with.
+///
+/// # Panics
+///
+/// When it did not.
+#[must_use]
+pub fn kind<T: std::fmt::Debug>(result: Result<T, StoreError>) -> StoreErrorKind {
+    result.expect_err("an error was expected").kind()
+}
+
+/// Everything that an error and its sources say, in their display and debug forms: for a search for secrets.
+#[must_use]
+pub fn everything_about(error: &(dyn Error + 'static)) -> String {
+    let mut shown = format!("{error} {error:?} {error:#?}");
+    let mut next = error.source();
+    while let Some(source) = next {
+        // Writing to a string cannot fail.
+        let _ = write!(shown, " {source} {source:?}");
+        next = source.source();
+    }
+    shown
+}
+
+/// Tries again until `attempt` succeeds.
+///
+/// # Panics
+///
+/// When it fails after `patience` still.
+pub async fn within<T, F>(patience: Duration, mut attempt: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let begun = Instant::now();
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) if begun.elapsed() > patience => {
+                panic!("not within {patience:?}: {error:?}")
+            }
+            Err(_) => sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+/// Does something with a server that takes its time, without holding up the test.
+///
+/// # Panics
+///
+/// When `act` does.
+pub async fn on_own_thread<S: Send + Sync + 'static, T: Send + 'static>(
+    server: &Arc<S>,
+    act: impl FnOnce(&S) -> T + Send + 'static,
+) -> T {
+    let server = Arc::clone(server);
+    tokio::task::spawn_blocking(move || act(&server)).await.expect("it ends without a panic")
+}
