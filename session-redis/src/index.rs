@@ -151,7 +151,7 @@ impl RedisStore {
         let key = self.inner.prefix.index(subject);
         let reply = self
             .read(limits, |form| {
-                let mut script = scripts::PAGE.call(form.script, &key);
+                let mut script = scripts::PAGE.call(form.script, &key, 64);
                 script.arg(limit).arg(position.deadline.as_millis());
                 if let Some(id) = &position.id {
                     script.arg(id.as_bytes());

@@ -3,6 +3,7 @@
 mod address;
 mod builder;
 mod check;
+mod command;
 mod connection;
 mod cursor;
 mod error;

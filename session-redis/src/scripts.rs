@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use redis::Cmd;
 
+use crate::command::command;
+
 /// Compare-and-set of a record.
 pub(crate) static UPDATE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/update.lua")));
@@ -41,17 +43,14 @@ impl Script {
         Self { source, hash: redis::Script::new(source).get_hash().to_owned() }
     }
 
-    /// A call with one key. Arguments are added by the caller.
-    pub(crate) fn call(&self, form: ScriptForm, key: &[u8]) -> Cmd {
-        let mut command = match form {
-            ScriptForm::Hash => redis::cmd("EVALSHA"),
-            ScriptForm::Source => redis::cmd("EVAL"),
+    /// A call with one key. Arguments are added by the caller, and have about `room` bytes.
+    pub(crate) fn call(&self, form: ScriptForm, key: &[u8], room: usize) -> Cmd {
+        let (name, script) = match form {
+            ScriptForm::Hash => ("EVALSHA", self.hash.as_str()),
+            ScriptForm::Source => ("EVAL", self.source),
         };
-        command.arg(match form {
-            ScriptForm::Hash => self.hash.as_str(),
-            ScriptForm::Source => self.source,
-        });
-        command.arg(1).arg(key);
+        let mut command = command(name, script.len() + 1 + key.len() + room);
+        command.arg(script).arg("1").arg(key);
         command
     }
 }

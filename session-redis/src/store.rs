@@ -13,6 +13,7 @@ use session_core::{
 use tokio::time::Instant;
 
 use crate::builder::RedisStoreBuilder;
+use crate::command::command;
 use crate::error;
 use crate::keys::Prefix;
 use crate::layout;
@@ -22,6 +23,9 @@ use crate::source::{Answer, Failure, Form, Lane, Limits, Source};
 /// A record that was created longer ago than this has its index entry removed with it. A younger one may
 /// belong to a login that is still under way.
 const ENTRY_SETTLED: Duration = Duration::from_secs(600);
+
+/// Bytes that the arguments of a command take beside its key and a record, at most: times and other numbers.
+const ROOM: usize = 64;
 
 /// For how long a marker lives that gives `WAIT` something to wait for.
 const MARKER_TTL_MS: u64 = 10_000;
@@ -188,17 +192,18 @@ impl RedisStore {
         let trim_to = format!("({}", now.minus(self.inner.margin).as_millis());
         if !form.server.conditional_expire {
             // With its source always: after NOSCRIPT inside a transaction the rest of it is done.
-            let mut script = scripts::INDEX.call(scripts::ScriptForm::Source, &key);
+            let mut script = scripts::INDEX.call(scripts::ScriptForm::Source, &key, ROOM);
             script.arg(deadline.as_millis()).arg(record.id().as_bytes()).arg(ttl).arg(trim_to);
             return vec![script];
         }
-        let mut add = redis::cmd("ZADD");
+        let command = |name| command(name, key.len() + ROOM);
+        let mut add = command("ZADD");
         add.arg(&key).arg("GT").arg(deadline.as_millis()).arg(record.id().as_bytes());
-        let mut trim = redis::cmd("ZREMRANGEBYSCORE");
+        let mut trim = command("ZREMRANGEBYSCORE");
         trim.arg(&key).arg("-inf").arg(trim_to);
-        let mut begin = redis::cmd("PEXPIRE");
+        let mut begin = command("PEXPIRE");
         begin.arg(&key).arg(ttl).arg("NX");
-        let mut extend = redis::cmd("PEXPIRE");
+        let mut extend = command("PEXPIRE");
         extend.arg(&key).arg(ttl).arg("GT");
         vec![add, trim, begin, extend]
     }
@@ -210,14 +215,15 @@ impl RedisStore {
         subject: &Subject,
         record: &Record,
         now: Timestamp,
-        command: Cmd,
+        own: Cmd,
     ) -> Pipeline {
-        let mut batch = redis::pipe();
-        batch.cmd("MULTI");
-        for entry in self.index_entry(form, subject, record, now) {
-            batch.add_command(entry);
+        let entry = self.index_entry(form, subject, record, now);
+        let mut batch = Pipeline::with_capacity(entry.len() + 4);
+        batch.add_command(command("MULTI", 0));
+        for part in entry {
+            batch.add_command(part);
         }
-        batch.add_command(command).cmd("EXEC");
+        batch.add_command(own).add_command(command("EXEC", 0));
         batch
     }
 
@@ -248,7 +254,8 @@ impl RedisStore {
         id: &SessionId,
         condition: Condition<'_>,
     ) -> Cmd {
-        let mut command = scripts::DELETE.call(form.script, &self.inner.prefix.record(id));
+        let mut command =
+            scripts::DELETE.call(form.script, &self.inner.prefix.record(id), Subject::MAX_LEN + 1);
         match condition {
             Condition::None => command.arg("").arg("1"),
             Condition::Of(subject) => command.arg(subject.as_bytes()).arg("0"),
@@ -367,7 +374,7 @@ impl SessionStore for RedisStore {
         let ttl = self.ttl(record.ends_at(), now);
         let written = self
             .write(self.limits(false), |form| {
-                let mut command = redis::cmd("SET");
+                let mut command = command("SET", key.len() + stored.len() + ROOM);
                 command.arg(&key).arg(&stored).arg("NX").arg("PX").arg(ttl);
                 match record.subject() {
                     Some(subject) => self.with_index_entry(form, subject, record, now, command),
@@ -402,8 +409,8 @@ impl SessionStore for RedisStore {
         let reply = self
             .read(self.limits(true), |_| {
                 // One byte more than the longest record, so that a longer string shows.
-                let mut command = redis::cmd("GETRANGE");
-                command.arg(&key).arg(0).arg(layout::MAX_RECORD_LEN);
+                let mut command = command("GETRANGE", key.len() + ROOM);
+                command.arg(&key).arg("0").arg(layout::MAX_RECORD_LEN);
                 command
             })
             .await?;
@@ -423,7 +430,7 @@ impl SessionStore for RedisStore {
         let subject = record.subject().filter(|_| change.writes_index_entry());
         let written = self
             .write(self.limits(true), |form| {
-                let mut script = scripts::UPDATE.call(form.script, &key);
+                let mut script = scripts::UPDATE.call(form.script, &key, stored.len() + ROOM);
                 script.arg(change.expected().as_bytes()).arg(&stored);
                 script.arg(now.as_millis()).arg(self.margin_millis());
                 match subject {
@@ -464,7 +471,7 @@ impl SessionStore for RedisStore {
         let key = self.inner.prefix.record(id);
         let written = self
             .write(self.limits(true), |form| {
-                let mut script = scripts::TOUCH.call(form.script, &key);
+                let mut script = scripts::TOUCH.call(form.script, &key, ROOM);
                 script.arg(&expires_at.as_millis().to_be_bytes());
                 script.arg(now.as_millis()).arg(self.margin_millis());
                 script.arg(i32::from(form.server.conditional_expire));

@@ -36,6 +36,8 @@ pub(crate) enum Start {
 /// A daemon that answers. One that was started here ends when this is dropped.
 pub(crate) struct Docker {
     own: Option<Daemon>,
+    /// Containers of tests that were there before: somebody else's.
+    others: Vec<String>,
 }
 
 struct Daemon {
@@ -46,10 +48,11 @@ struct Daemon {
 impl Docker {
     /// The daemon that answers; else one that is started, if that is allowed.
     pub(crate) fn provide(start: Start, may_install: bool) -> Result<Self, String> {
-        let there = Self { own: None };
+        let mut there = Self { own: None, others: Vec::new() };
         match there.run(&["version", "--format", "{{.Server.Version}}"]) {
             Ok(version) => {
                 println!("Docker {version} answers");
+                there.others = there.containers()?;
                 Ok(there)
             }
             Err(error) if start == Start::Never => Err(format!(
@@ -71,7 +74,8 @@ impl Docker {
         command.args(["--group", &tools::group()?]);
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         let supervisor = command.spawn().map_err(|error| format!("dockerd: {error}"))?;
-        let started = Self { own: Some(Daemon { supervisor, folder }) };
+        let own = Some(Daemon { supervisor, folder });
+        let started = Self { own, others: Vec::new() };
         let deadline = Instant::now() + PATIENCE;
         loop {
             match started.run(&["version", "--format", "{{.Server.Version}}"]) {
@@ -113,18 +117,24 @@ impl Docker {
     /// Waits a little for the last container of the tests to go, then tells what is still there.
     pub(crate) fn expect_no_leftovers(&self) -> Result<(), String> {
         let deadline = Instant::now() + LEFTOVER_PATIENCE;
-        let format = "{{.Names}} ({{.Status}})";
         loop {
-            let filter = "label=session-tests.for";
-            let found = self.run(&["ps", "--all", "--filter", filter, "--format", format])?;
+            let mut found = self.containers()?;
+            found.retain(|name| !self.others.contains(name));
             if found.is_empty() {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(format!("left behind:\n  {}", found.replace('\n', "\n  ")));
+                return Err(format!("left behind:\n  {}", found.join("\n  ")));
             }
             thread::sleep(POLL);
         }
+    }
+
+    /// The names of all containers that carry the label of tests.
+    fn containers(&self) -> Result<Vec<String>, String> {
+        let filter = "label=session-tests.for";
+        let names = self.run(&["ps", "--all", "--filter", filter, "--format", "{{.Names}}"])?;
+        Ok(names.lines().map(str::to_owned).collect())
     }
 
     fn log(&self) -> String {

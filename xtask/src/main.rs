@@ -17,6 +17,7 @@ mod matrix;
 mod metadata;
 mod package;
 mod policy;
+mod servers;
 mod steps;
 mod test;
 mod tools;
@@ -56,6 +57,14 @@ cargo xtask servers images [--no-install] [--rebuild]
     no registry of images. Docker must be running. What is there is not built again.
     --rebuild      build everything anew, with the packages of today
 
+cargo xtask servers up [--native | --containers] [redis] [postgres] [mongo] [dynamo]
+cargo xtask servers status
+cargo xtask servers down
+    Starts servers to try things on, all or some, as tests would get them; tells their
+    URLs and whether they answer; and ends them, with all that is in them.
+    --native       their own programs, also where Docker answers
+    --containers   containers, and nothing else if there are none
+
 cargo xtask soak [fuzz] [histories] [kills] [load] [purge] [--backend NAME] [--percent N]
     Long runs, for a night or a release; `cargo xtask soak --help` says more.
 
@@ -82,6 +91,11 @@ fn main() -> ExitCode {
         Some((&"servers", ["images", options @ ..])) => {
             images::Options::parse(options).and_then(images::run)
         }
+        Some((&"servers", ["up", options @ ..])) => {
+            servers::Options::parse(options).and_then(|options| servers::up(&options))
+        }
+        Some((&"servers", ["status"])) => servers::status(),
+        Some((&"servers", ["down"])) => servers::down(),
         Some((&"soak", options)) => soak(options),
         Some((&"check-deps", [])) => check_deps::run(),
         Some((&("help" | "--help" | "-h"), _)) => {

@@ -7,7 +7,7 @@ use crate::command::{run_cargo_with, words};
 use crate::docker::Docker;
 use crate::leftovers::RunFolder;
 use crate::test::{Options, Scope};
-use crate::{check_deps, features, images, interop, matrix, package, tools};
+use crate::{check_deps, features, images, interop, matrix, package, servers, tools};
 
 /// What every step gets to know.
 pub(crate) struct Context {
@@ -90,10 +90,15 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
             |_| check_deps::run(),
         ),
         cargo("tests", "all tests, the ones in the documentation too", tests),
-        own("leftovers", "nothing runs on, no temporary folder stays", |context| {
-            context.folder.expect_empty()
-        }),
     ]);
+    if scope >= Scope::Everything && cfg!(unix) {
+        steps.push(own("servers", "servers for people come, are told, and go", |context| {
+            servers::check(&context.environment(), context.folder.path())
+        }));
+    }
+    steps.push(own("leftovers", "nothing runs on, no temporary folder stays", |context| {
+        context.folder.expect_empty()
+    }));
     if scope == Scope::Containers {
         steps.extend([
             own("docker", "a Docker daemon that answers", |context| {

@@ -1,7 +1,7 @@
 -- Removes one record, whatever it is, or only if it is this subject's.
 -- KEYS[1] the record. ARGV: subject ('' = whoever's), '1' to remove what has no readable subject too.
 -- Answers what was removed: nil for nothing, else its first bytes and its length.
-local head = redis.pcall('GETRANGE', KEYS[1], 0, 405)
+local head = redis.pcall('GETRANGE', KEYS[1], '0', '405')
 local unreadable = false
 if type(head) == 'table' then
   if not string.find(head.err, 'WRONGTYPE', 1, true) then return head end

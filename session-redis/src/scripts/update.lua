@@ -1,7 +1,8 @@
 -- Compare-and-set of one record.
 -- KEYS[1] the record. ARGV: expected revision (8 bytes), new record, now (ms), margin (ms).
 -- Answers 0 missing, 1 updated, 2 conflict, 3 corrupt, 4 unsupported format.
-local head = redis.pcall('GETRANGE', KEYS[1], 0, 27)
+-- Numbers go to the server as text: what Lua holds as a number it would write like a double, which takes long.
+local head = redis.pcall('GETRANGE', KEYS[1], '0', '27')
 if type(head) == 'table' then return head end
 if head == '' then return 0 end
 if #head < 28 or string.sub(head, 1, 3) ~= 'SES' then return 3 end
@@ -25,5 +26,5 @@ if expires > new_expires then
   new_expires = expires
 end
 local ttl = math.max(math.min(new_expires, new_deadline) - now + margin, 1)
-redis.call('SET', KEYS[1], record, 'PX', ttl)
+redis.call('SET', KEYS[1], record, 'PX', string.format('%d', ttl))
 return 1
