@@ -3,19 +3,29 @@
 //! `servers FILE KIND...` starts one server of each kind, as tests would get it, and writes to FILE where they are
 //! reached: a line of JSON for each. They run until FILE is removed or this process ends.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use conformance_tests::Endpoint;
+use conformance_tests::Result;
 use conformance_tests::servers::{DynamoEndpoint, MongoEndpoint, PostgresEndpoint, RedisEndpoint};
 use serde_json::json;
 
 /// How soon the removal of the file is noticed.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let mut arguments = env::args_os().skip(1);
     let file = PathBuf::from(arguments.next().ok_or("usage: servers FILE KIND...")?);
     let mut lines = String::new();
@@ -32,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Starts a server, and answers the line that tells of it.
-fn start(kind: &str) -> Result<String, Box<dyn Error>> {
+fn start(kind: &str) -> Result<String> {
     let (url, variable, what, endpoint) = match kind {
         "redis" => {
             let server = RedisEndpoint::shared()?;
@@ -52,9 +62,10 @@ fn start(kind: &str) -> Result<String, Box<dyn Error>> {
         }
         unknown => return Err(format!("no such server: {unknown}").into()),
     };
-    let address = Endpoint::address(&endpoint);
-    Ok(json!({ "kind": kind, "url": url, "variable": variable, "what": what, "address": address })
-        .to_string())
+    let address = endpoint.address();
+    let line =
+        json!({ "kind": kind, "url": url, "variable": variable, "what": what, "address": address });
+    Ok(line.to_string())
 }
 
 /// Nobody sees half a file.

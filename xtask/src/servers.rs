@@ -154,7 +154,7 @@ impl Holder {
         self.tell()?;
         println!("\nFor tests and examples:");
         for server in self.read()? {
-            println!("  export {}={}", server.variable, server.url);
+            println!("  export {}='{}'", server.variable, server.url);
         }
         println!("\nThey run until `cargo xtask servers down`.");
         Ok(())
