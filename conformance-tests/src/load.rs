@@ -48,15 +48,13 @@ const OPERATIONS: usize = 8;
 const MOST_CLIENTS: usize = 7;
 /// After a call that was refused.
 const PAUSE: Duration = Duration::from_millis(10);
-/// How long the server may be away at the end.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// What load to make.
 #[derive(Debug, Clone)]
 pub struct Load {
     seed: u64,
     at_once: usize,
     longest_call: Duration,
+    longest_outage: Duration,
     histories: u64,
     sent: Sent,
 }
@@ -85,6 +83,7 @@ impl Load {
             seed,
             at_once: 8,
             longest_call: Duration::from_secs(5),
+            longest_outage: Duration::from_secs(30),
             histories: u64::MAX,
             sent: Sent::Again,
         }
@@ -109,6 +108,14 @@ impl Load {
     #[must_use]
     pub const fn longest_call(mut self, longest: Duration) -> Self {
         self.longest_call = longest;
+        self
+    }
+
+    /// How long the server may be away: whoever looks at the end of a history waits for so long. Half a minute where
+    /// nothing is said.
+    #[must_use]
+    pub const fn longest_outage(mut self, longest: Duration) -> Self {
+        self.longest_outage = longest;
         self
     }
 
@@ -312,13 +319,13 @@ impl Shared {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let begun = Instant::now();
+        let (begun, patience) = (Instant::now(), self.load.longest_outage);
         loop {
             match self.timed(call()).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => ensure!(
-                    begun.elapsed() < PATIENCE,
-                    "no answer in {PATIENCE:?} at the end of a history: {}",
+                    begun.elapsed() < patience,
+                    "no answer in {patience:?} at the end of a history: {}",
                     chain(&error)
                 ),
             }

@@ -13,13 +13,16 @@ use crate::meter::{LOOK_EVERY, Meter, is_stopped, sleep};
 
 /// The longest outage.
 const OUTAGE: Duration = Duration::from_secs(60);
+/// What a busy machine may take on top.
+const SLACK: Duration = Duration::from_secs(30);
 /// Sessions that are used at the same time.
 const AT_ONCE: usize = 64;
 
 pub(crate) async fn run(running: &Running, length: Duration, seed: u64, meter: &Meter) -> Outcome {
-    let load = Load::new(seed).at_once(AT_ONCE).start(running.handles(3).await?);
-    let begun = Instant::now();
     let outage = OUTAGE.min(length / 4);
+    let load = Load::new(seed).at_once(AT_ONCE).longest_outage(outage + SLACK);
+    let load = load.start(running.handles(3).await?);
+    let begun = Instant::now();
     let watch = async |until| most_memory(&load, begun, (until, length), meter).await;
 
     let before = watch(length.saturating_sub(outage) / 2).await;

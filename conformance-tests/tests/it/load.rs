@@ -74,6 +74,20 @@ async fn refused_calls_are_made_again_and_lost_answers_are_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outage_may_be_as_long_as_was_said() {
+    let run = async |longest| {
+        let store = ScriptedStore::new(handles(None).remove(0));
+        (0..10_000).for_each(|_| store.then(Op::Load, Fault::Before(StoreErrorKind::Unavailable)));
+        let load = Load::new(7).histories(8).longest_outage(longest);
+        load.start(vec![Arc::new(store)]).end().await
+    };
+    let failure = run(Duration::from_millis(500)).await.unwrap_err().to_string();
+    assert!(failure.contains("no answer in 500ms"), "{failure}");
+    let seen = run(Duration::from_secs(600)).await.unwrap();
+    assert_eq!((seen.histories, seen.refused), (8, 10_000));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_lies_about_what_it_refused_is_found() {
     let failure = run(vec![scripted(Fault::After(StoreErrorKind::Unavailable))]).await.unwrap_err();
     assert!(failure.contains("no order explains this history"), "{failure}");
