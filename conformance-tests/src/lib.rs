@@ -8,6 +8,8 @@ mod endpoint;
 mod fixture;
 mod fresh;
 mod history;
+#[cfg(feature = "http")]
+pub mod http;
 mod in_flight;
 pub mod load;
 pub mod net;

@@ -220,7 +220,7 @@ fn check_claims(store: &dyn SessionStore, claims: Claims) -> Checked {
     Ok(())
 }
 
-fn panic_text(error: JoinError) -> String {
+pub(crate) fn panic_text(error: JoinError) -> String {
     let Ok(panic) = error.try_into_panic() else { return "the rule was cancelled".to_owned() };
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

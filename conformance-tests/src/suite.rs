@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::fixture::Fixture;
 use crate::profile::Profile;
-use crate::report::{Folder, Run};
+use crate::report::{Folder, RuleReport, Run};
 use crate::rule::{Rule, rules};
 use crate::run::{Claims, Runner, Settings};
 use crate::verdict::{RuleResult, Verdict};
@@ -224,7 +224,8 @@ impl Shared {
             let Started { runner, report } = started.as_ref().map_err(Clone::clone)?;
             let result = runner.run(rule).await;
             self.results.lock().unwrap_or_else(PoisonError::into_inner).push(result.clone());
-            match report.as_ref().map_or(Ok(()), |report| report.add(&result)) {
+            let written = RuleReport::of(&result, self.settings.seed);
+            match report.as_ref().map_or(Ok(()), |report| report.add(written)) {
                 // A broken rule is told first.
                 Err(error) if !result.is_failure() => Err(crate::chain(&error)),
                 _ => Ok(result),
@@ -240,8 +241,10 @@ impl Shared {
             let _ = self.reports.as_ref().map(|reports| reports.discard(&self.profile));
             format!("the fixture did not start: {}", crate::chain(error.as_ref()))
         })?;
-        let begin =
-            |reports: &Folder| reports.begin(&self.profile, &runner.backend(), self.settings);
+        let begin = |reports: &Folder| {
+            let ids = rules().iter().map(Rule::id).collect();
+            reports.begin(&self.profile, &runner.backend(), self.settings, ids)
+        };
         let report = self.reports.as_ref().map(begin).transpose();
         let report = report.map_err(|error| crate::chain(&error))?;
         let (adapter, backend) = (self.profile.name(), runner.backend().description());

@@ -29,4 +29,10 @@ pub use head::{RequestHead, ResponseHead};
 pub use header::ResponseHeader;
 pub use local_url::{ForeignUrl, LocalUrl};
 pub use plain::{commit_session, destroy_session, get_session};
+/// The numbered rules of sessions over HTTP, as text. Rendered at [`contract`].
+pub const CONTRACT: &str = include_str!("../CONTRACT.md");
+
+#[doc = include_str!("../CONTRACT.md")]
+pub mod contract {}
+
 pub use site::{Site, Sites, WhenDown};

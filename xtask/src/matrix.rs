@@ -12,6 +12,7 @@ mod tests;
 use std::fs;
 use std::path::PathBuf;
 
+use conformance_tests::http::http_rules;
 use conformance_tests::rules;
 
 use self::collect::Collected;
@@ -72,20 +73,23 @@ pub(crate) fn run(options: Options) -> Result<(), String> {
     columns::complete()?;
     if options.results == Results::New {
         clear()?;
-        for column in columns::all(options.scope) {
+        for column in columns::all(options.scope).chain(columns::frameworks()) {
             run_suite(column, &[])?;
         }
     }
-    let collected = Collected::read(&Place::of_this_workspace(), columns::all(options.scope))?;
-    junit::write(&results(), &collected.ours)?;
-    let document = render::document(&collected, rules());
+    let adapters = columns::all(options.scope);
+    let collected = Collected::read(&Place::of_this_workspace(), adapters, columns::frameworks())?;
+    junit::write(&results(), &[&collected.ours[..], &collected.frameworks].concat())?;
+    let document = render::document(&collected, rules(), http_rules());
     let path = root().join(DOCUMENT);
     if options.mode == Mode::Write {
-        println!("{} columns, written to {DOCUMENT}", collected.ours.len());
+        let columns = collected.ours.len() + collected.frameworks.len();
+        println!("{columns} columns, written to {DOCUMENT}");
         return fs::write(&path, document).map_err(|error| format!("{DOCUMENT}: {error}"));
     }
     let committed = fs::read_to_string(&path).map_err(|error| format!("{DOCUMENT}: {error}"))?;
-    let names: Vec<String> = collected.ours.iter().map(render::name).collect();
+    let run = collected.ours.iter().chain(&collected.frameworks);
+    let names: Vec<String> = run.map(render::name).collect();
     let part = (options.scope != Scope::Containers).then_some(names.as_slice());
     compare::compare(&committed, &document, part).conclude()
 }
@@ -113,7 +117,8 @@ pub(crate) fn clear() -> Result<(), String> {
 
 /// Writes for continuous integration what has been found, whatever it is.
 pub(crate) fn write_junit(scope: Scope) -> Result<(), String> {
-    let present = Collected::present(&Place::of_this_workspace(), columns::all(scope));
+    let (place, adapters) = (Place::of_this_workspace(), columns::all(scope));
+    let present = Collected::present(&place, adapters, columns::frameworks());
     junit::write(&results(), &present)
 }
 

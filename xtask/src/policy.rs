@@ -75,8 +75,8 @@ impl Role {
     pub(crate) fn may_use(self) -> &'static [Role] {
         match self {
             Self::Core => &[],
-            Self::Adapter | Self::Http | Self::Suite => &[Self::Core],
-            Self::Framework => &[Self::Core, Self::Http],
+            Self::Adapter | Self::Http => &[Self::Core],
+            Self::Suite | Self::Framework => &[Self::Core, Self::Http],
         }
     }
 

@@ -22,10 +22,12 @@
 //! ```
 
 mod forward;
+mod held;
 mod scripted;
 mod slow;
 mod spy;
 
+pub use held::HeldStore;
 pub use scripted::{Fault, ScriptedStore};
 pub use slow::SlowStore;
 pub use spy::SpyStore;

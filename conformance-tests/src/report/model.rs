@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ReportError;
 use crate::endpoint::Provision;
 use crate::rule::{Rule, rules};
+use crate::verdict::{RuleResult, Verdict};
 
 /// The version of the format.
 pub const SCHEMA: u32 = 1;
@@ -113,6 +114,38 @@ pub enum VerdictKind {
     KnownFailure,
     /// The rule says nothing about this adapter.
     NotApplicable,
+}
+
+impl From<&Verdict> for VerdictKind {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Passed => Self::Passed,
+            Verdict::Failed(_) => Self::Failed,
+            Verdict::KnownFailure(_) => Self::KnownFailure,
+            Verdict::NotApplicable(_) => Self::NotApplicable,
+        }
+    }
+}
+
+impl RuleReport {
+    pub(crate) fn of(result: &RuleResult, seed: u64) -> Self {
+        let trips = result.round_trips.iter();
+        Self {
+            rule: result.rule.id().to_owned(),
+            chapter: result.rule.group().to_owned(),
+            name: result.rule.name().to_owned(),
+            verdict: (&result.verdict).into(),
+            reason: result.reason.clone(),
+            micros: result.micros,
+            seed: format!("{seed:#x}"),
+            round_trips: trips
+                .map(|(operation, count)| RoundTrips {
+                    operation: (*operation).to_owned(),
+                    count: *count,
+                })
+                .collect(),
+        }
+    }
 }
 
 /// An operation whose round trips are counted, on a session that is as the operation expects it.

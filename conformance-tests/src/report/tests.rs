@@ -46,18 +46,22 @@ fn endpoint() -> Endpoint {
     server.described("Redis", "7.4.1").provided(Provision::Container { image })
 }
 
-fn begin(folder: &Folder) -> Run {
-    folder.begin(&PROFILE, &endpoint(), SETTINGS).unwrap()
+fn ids() -> Vec<&'static str> {
+    rules().iter().map(Rule::id).collect()
 }
 
-fn result(rule: &'static Rule) -> RuleResult {
+fn begin(folder: &Folder) -> Run {
+    folder.begin(&PROFILE, &endpoint(), SETTINGS, ids()).unwrap()
+}
+
+fn result(rule: &'static Rule) -> RuleReport {
     let verdict = match rule.id() {
         "C02" => Verdict::Failed("what a-user saw at a-host".to_owned()),
         "C03" => Verdict::KnownFailure("some reason".to_owned()),
         "P01" => Verdict::NotApplicable("another reason".to_owned()),
         _ => Verdict::Passed,
     };
-    RuleResult {
+    let result = RuleResult {
         rule,
         reason: (verdict != Verdict::Passed).then(|| format!("in short: {}", rule.id())),
         verdict,
@@ -65,12 +69,13 @@ fn result(rule: &'static Rule) -> RuleResult {
         seed: 1,
         backend: endpoint().description(),
         round_trips: if rule.id() == "W01" { vec![("load", 1), ("create", 2)] } else { vec![] },
-    }
+    };
+    RuleReport::of(&result, SETTINGS.seed)
 }
 
 fn add(run: &Run, rules: &'static [Rule]) {
     for rule in rules {
-        run.add(&result(rule)).unwrap();
+        run.add(result(rule)).unwrap();
     }
 }
 
@@ -84,7 +89,7 @@ fn a_whole_run_is_one_report_that_reads_back_as_it_was_written() {
     let run = begin(&folder.run("one"));
     for rule in rules() {
         assert_eq!(run.whole(), None);
-        run.add(&result(rule)).unwrap();
+        run.add(result(rule)).unwrap();
     }
     assert_eq!(run.whole(), Some(&*folder.whole()));
 
@@ -130,7 +135,7 @@ fn nothing_tells_where_the_backend_is_or_how_it_is_entered() {
 fn rules_in_processes_of_their_own_make_one_report() {
     let folder = Temporary::new("processes");
     for rule in rules() {
-        begin(&folder.run("one")).add(&result(rule)).unwrap();
+        begin(&folder.run("one")).add(result(rule)).unwrap();
     }
     assert!(Report::read(folder.whole()).unwrap().missing().is_empty());
 }
@@ -142,7 +147,7 @@ fn rules_that_end_at_the_same_time_make_one_report() {
     std::thread::scope(|scope| {
         for rule in rules() {
             let run = &run;
-            scope.spawn(move || run.add(&result(rule)).unwrap());
+            scope.spawn(move || run.add(result(rule)).unwrap());
         }
     });
     assert!(Report::read(folder.whole()).unwrap().missing().is_empty());
@@ -177,7 +182,7 @@ fn a_report_that_cannot_be_written_is_an_error() {
     let folder = Temporary::new("unwritable");
     let run = begin(&folder.run("one"));
     fs::write(folder.0.join("an-adapter-of-tests"), "a file where the folder should be").unwrap();
-    let error = run.add(&result(&rules()[0])).unwrap_err();
+    let error = run.add(result(&rules()[0])).unwrap_err();
     assert!(matches!(error, ReportError::Write { .. }), "{error}");
     assert!(error.to_string().contains("C01.json cannot be written"), "{error}");
 }

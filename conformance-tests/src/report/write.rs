@@ -11,13 +11,11 @@ use session_core::CONTRACT_VERSION;
 
 use super::driver;
 use super::error::ReportError;
-use super::model::{Adapter, Backend, Report, RoundTrips, RuleReport, SCHEMA, VerdictKind};
+use super::model::{Adapter, Backend, Report, RuleReport, SCHEMA};
 use crate::endpoint::{Endpoint, Provision};
 use crate::profile::Profile;
 use crate::rng::entropy;
-use crate::rule::rules;
 use crate::run::Settings;
-use crate::verdict::{RuleResult, Verdict};
 
 /// The folder of reports, and the run that writes to it.
 #[derive(Debug)]
@@ -41,17 +39,18 @@ impl Folder {
         Some(Self { path: path.into(), run })
     }
 
-    /// A run against this backend begins. From now on the report of an earlier one says nothing.
+    /// A run of these rules against this backend begins. From now on the report of an earlier one says nothing.
     pub(crate) fn begin(
         &self,
         profile: &Profile,
         backend: &Endpoint,
         settings: Settings,
+        rules: Vec<&'static str>,
     ) -> Result<Run, ReportError> {
         let head = head(&self.run, profile, backend, settings);
         let parts = self.of(profile).join(head.flavour());
         let whole = parts.with_extension("json");
-        let run = Run { seed: format!("{:#x}", settings.seed), head, parts, whole };
+        let run = Run { head, rules, parts, whole };
         if !run.has_written(&run.whole) {
             remove(&run.whole)?;
         }
@@ -79,7 +78,8 @@ impl Folder {
 #[derive(Debug)]
 pub(crate) struct Run {
     head: Report,
-    seed: String,
+    /// The numbers of all rules, in their order.
+    rules: Vec<&'static str>,
     /// The folder with a file for each rule.
     parts: PathBuf,
     whole: PathBuf,
@@ -87,9 +87,9 @@ pub(crate) struct Run {
 
 impl Run {
     /// Writes what one rule has found, and the whole report if it was the last one.
-    pub(crate) fn add(&self, result: &RuleResult) -> Result<(), ReportError> {
-        let part = Report { rules: vec![self.rule(result)], ..self.head.clone() };
-        write(&self.part(result.rule.id()), &part)?;
+    pub(crate) fn add(&self, result: RuleReport) -> Result<(), ReportError> {
+        let path = self.part(&result.rule);
+        write(&path, &Report { rules: vec![result], ..self.head.clone() })?;
         match self.parts_of_all_rules() {
             None => Ok(()),
             Some(parts) => write(&self.whole, &Report::merge(parts)?),
@@ -111,36 +111,13 @@ impl Run {
 
     /// `None` while one is missing, or of another run. The last ones are the last to come.
     fn parts_of_all_rules(&self) -> Option<Vec<Report>> {
-        let part = |id| Report::read(self.part(id)).ok().filter(|it| it.run == self.head.run);
-        let parts: Option<Vec<_>> = rules().iter().rev().map(|rule| part(rule.id())).collect();
+        let part =
+            |id: &&str| Report::read(self.part(id)).ok().filter(|it| it.run == self.head.run);
+        let parts: Option<Vec<_>> = self.rules.iter().rev().map(part).collect();
         parts.map(|mut parts| {
             parts.reverse();
             parts
         })
-    }
-
-    fn rule(&self, result: &RuleResult) -> RuleReport {
-        let trips = result.round_trips.iter();
-        RuleReport {
-            rule: result.rule.id().to_owned(),
-            chapter: result.rule.group().to_owned(),
-            name: result.rule.name().to_owned(),
-            verdict: match &result.verdict {
-                Verdict::Passed => VerdictKind::Passed,
-                Verdict::Failed(_) => VerdictKind::Failed,
-                Verdict::KnownFailure(_) => VerdictKind::KnownFailure,
-                Verdict::NotApplicable(_) => VerdictKind::NotApplicable,
-            },
-            reason: result.reason.clone(),
-            micros: result.micros,
-            seed: self.seed.clone(),
-            round_trips: trips
-                .map(|(operation, count)| RoundTrips {
-                    operation: (*operation).to_owned(),
-                    count: *count,
-                })
-                .collect(),
-        }
     }
 }
 

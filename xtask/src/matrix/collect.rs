@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use conformance_tests::http::{HttpRule, http_rules};
 use conformance_tests::report::Report;
-use conformance_tests::rules;
+use conformance_tests::{Rule, rules};
 
 use super::columns::{self, Column, Place};
 use super::fresh;
@@ -15,40 +16,66 @@ use crate::test::Scope;
 pub(super) struct Collected {
     /// Of the adapters of this workspace, in the order of the table of columns.
     pub(super) ours: Vec<Report>,
+    /// Of the framework crates of this workspace, on the HTTP rules.
+    pub(super) frameworks: Vec<Report>,
     /// As they were handed in, in the order of their names.
     pub(super) others: Vec<Report>,
 }
 
 impl Collected {
-    /// All of these columns, and what others have handed in.
+    /// All of these columns of adapters and of framework crates, and what others have handed in.
     pub(super) fn read(
         place: &Place,
-        columns: impl IntoIterator<Item = Column>,
+        adapters: impl IntoIterator<Item = Column>,
+        frameworks: impl IntoIterator<Item = Column>,
     ) -> Result<Self, String> {
-        let mut ours = Vec::new();
         let mut wrong = Vec::new();
-        for column in columns {
-            match own(place, column) {
-                Ok(report) => ours.push(report),
-                Err(message) => wrong.push(message),
+        let mut take = |columns: &mut dyn Iterator<Item = Column>, ids: &[&str]| {
+            let mut reports = Vec::new();
+            for column in columns {
+                match own(place, column, ids) {
+                    Ok(report) => reports.push(report),
+                    Err(message) => wrong.push(message),
+                }
             }
-        }
+            reports
+        };
+        let ours = take(&mut adapters.into_iter(), &ids());
+        let frameworks = take(&mut frameworks.into_iter(), &http_ids());
         for path in unexpected(place) {
             println!("not a column: {}", path.display());
         }
         if !wrong.is_empty() {
             return Err(wrong.join("\n"));
         }
-        Ok(Self { ours, others: others(&place.others)? })
+        Ok(Self { ours, frameworks, others: others(&place.others)? })
     }
 
     /// Those of these columns whose results count.
-    pub(super) fn present(place: &Place, columns: impl IntoIterator<Item = Column>) -> Vec<Report> {
-        columns.into_iter().filter_map(|column| own(place, column).ok()).collect()
+    pub(super) fn present(
+        place: &Place,
+        adapters: impl IntoIterator<Item = Column>,
+        frameworks: impl IntoIterator<Item = Column>,
+    ) -> Vec<Report> {
+        let of = |column, ids: &[&str]| own(place, column, ids).ok();
+        let adapters = adapters.into_iter().filter_map(|column| of(column, &ids()));
+        let frameworks = frameworks.into_iter().filter_map(|column| of(column, &http_ids()));
+        adapters.chain(frameworks).collect()
     }
 }
 
-fn own(place: &Place, column: Column) -> Result<Report, String> {
+/// The numbers of the rules of the contract.
+fn ids() -> Vec<&'static str> {
+    rules().iter().map(Rule::id).collect()
+}
+
+/// The numbers of the HTTP rules.
+fn http_ids() -> Vec<&'static str> {
+    http_rules().iter().map(HttpRule::id).collect()
+}
+
+/// The report of a column, which must tell of all these rules.
+fn own(place: &Place, column: Column, ids: &[&str]) -> Result<Report, String> {
     let path = place.report(column);
     let Column { adapter, flavour } = column;
     let again = format!(
@@ -74,7 +101,8 @@ fn own(place: &Place, column: Column) -> Result<Report, String> {
     if (report.adapter.name.as_str(), report.flavour()) != (adapter, flavour) {
         return Err(format!("{adapter} {flavour}: the report is of another column"));
     }
-    let missing: Vec<_> = report.missing().iter().map(|rule| rule.id()).collect();
+    let is_there = |id: &&str| report.rules.iter().any(|rule| rule.rule == *id);
+    let missing: Vec<_> = ids.iter().copied().filter(|id| !is_there(id)).collect();
     if !missing.is_empty() {
         return Err(format!(
             "{adapter} {flavour}: no result for {}\n  {again}",
@@ -86,8 +114,10 @@ fn own(place: &Place, column: Column) -> Result<Report, String> {
 
 /// Whole reports of runs that are in no column: of an adapter that is none, or of another flavour.
 fn unexpected(place: &Place) -> Vec<PathBuf> {
-    let expected: BTreeSet<_> =
-        columns::all(Scope::Containers).map(|column| place.report(column)).collect();
+    let expected: BTreeSet<_> = columns::all(Scope::Containers)
+        .chain(columns::frameworks())
+        .map(|column| place.report(column))
+        .collect();
     let adapters = entries(&place.results).into_iter().filter(|path| path.is_dir());
     let reports = adapters.flat_map(|folder| entries(&folder)).filter(|path| is_json(path));
     reports.filter(|path| !expected.contains(path)).collect()

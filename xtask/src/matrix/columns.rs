@@ -28,6 +28,12 @@ pub(super) const ADAPTERS: &[Adapter] = &[
     Adapter { name: "session-dynamo", flavours: ON_SERVERS },
 ];
 
+/// Framework crates, which the HTTP rules are for. A new one is a line here.
+pub(super) const FRAMEWORKS: &[Adapter] = &[
+    Adapter { name: "session-tower", flavours: IN_PROCESS },
+    Adapter { name: "session-actix", flavours: IN_PROCESS },
+];
+
 /// One adapter on a backend that is provided in one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Column {
@@ -38,13 +44,25 @@ pub(super) struct Column {
 impl Column {
     /// The arguments of cargo that run its suite.
     pub(super) fn command(self) -> String {
-        format!("test --quiet -p {} --test conformance", self.adapter)
+        // Extractors are behind features, and the rules are tested with them.
+        let is_framework = FRAMEWORKS.iter().any(|framework| framework.name == self.adapter);
+        let features = if is_framework { "--all-features " } else { "" };
+        format!("test --quiet -p {} {features}--test conformance", self.adapter)
     }
 }
 
-/// The columns of this scope, in their order.
+/// The columns of adapters in this scope, in their order.
 pub(super) fn all(scope: Scope) -> impl Iterator<Item = Column> {
-    ADAPTERS.iter().flat_map(move |adapter| {
+    of(ADAPTERS, scope)
+}
+
+/// The columns of framework crates, in their order.
+pub(super) fn frameworks() -> impl Iterator<Item = Column> {
+    of(FRAMEWORKS, Scope::MemoryOnly)
+}
+
+fn of(adapters: &'static [Adapter], scope: Scope) -> impl Iterator<Item = Column> {
+    adapters.iter().flat_map(move |adapter| {
         let flavours = adapter.flavours.iter().filter(move |(_, needed)| *needed <= scope);
         flavours.map(|(flavour, _)| Column { adapter: adapter.name, flavour })
     })
@@ -52,7 +70,8 @@ pub(super) fn all(scope: Scope) -> impl Iterator<Item = Column> {
 
 /// Every adapter that there is has its line.
 pub(super) fn complete() -> Result<(), String> {
-    let adapters = ROLES.iter().filter(|(_, role)| *role == Role::Adapter).map(|(name, _)| *name);
+    let tested = |role| matches!(role, Role::Adapter | Role::Framework);
+    let adapters = ROLES.iter().filter(|(_, role)| tested(*role)).map(|(name, _)| *name);
     let there = adapters.filter(|name| root().join(name).join("tests/conformance.rs").exists());
     let missing: Vec<_> = without_line(there).collect();
     if missing.is_empty() {
@@ -64,7 +83,8 @@ pub(super) fn complete() -> Result<(), String> {
 pub(super) fn without_line<'a>(
     adapters: impl Iterator<Item = &'a str>,
 ) -> impl Iterator<Item = &'a str> {
-    adapters.filter(|name| !ADAPTERS.iter().any(|adapter| adapter.name == *name))
+    let lines = ADAPTERS.iter().chain(FRAMEWORKS);
+    adapters.filter(move |name| !lines.clone().any(|adapter| adapter.name == *name))
 }
 
 /// Where things are.

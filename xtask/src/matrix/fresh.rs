@@ -5,8 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::columns::FRAMEWORKS;
+
 /// What is built into every suite, besides the adapter.
 const SHARED: &[&str] = &["session-core", "conformance-tests/src"];
+
+/// What is built into those of the HTTP rules, too.
+const OF_FRAMEWORKS: &[&str] = &["session-http", "session-memory"];
 
 /// Endings of files that are built in. Documents are not; the contract is looked at by itself.
 const BUILT_IN: &[&str] = &["rs", "lua", "sql", "json", "toml"];
@@ -17,6 +22,9 @@ pub(super) fn newer(root: &Path, adapter: &str, results: &Path) -> io::Result<Op
     let written = results.metadata()?.modified()?;
     let mut folders: Vec<PathBuf> = SHARED.iter().map(|folder| root.join(folder)).collect();
     folders.push(root.join(adapter));
+    if FRAMEWORKS.iter().any(|framework| framework.name == adapter) {
+        folders.extend(OF_FRAMEWORKS.iter().map(|folder| root.join(folder)));
+    }
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;

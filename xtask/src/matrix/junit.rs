@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use conformance_tests::http::{HttpRule, http_rules};
 use conformance_tests::report::{Report, VerdictKind};
-use conformance_tests::rules;
+use conformance_tests::{Rule, rules};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::render;
@@ -54,7 +55,9 @@ fn suite(report: &Report) -> TestSuite {
     suite
 }
 
-/// What the contract says.
+/// What the contract says, or the rules of sessions over HTTP.
 fn sentence(id: &str) -> &'static str {
-    rules().iter().find(|rule| rule.id() == id).map_or("", |rule| rule.sentence())
+    let rule = rules().iter().find(|rule| rule.id() == id).map(Rule::sentence);
+    let http = || http_rules().iter().find(|rule| rule.id() == id).map(HttpRule::sentence);
+    rule.or_else(http).unwrap_or_default()
 }

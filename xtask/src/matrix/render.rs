@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use conformance_tests::Rule;
+use conformance_tests::http::HttpRule;
 use conformance_tests::report::{Operation, Provision, Report, RuleReport, VerdictKind};
 
 use super::collect::Collected;
@@ -40,6 +41,10 @@ const SERVERS: &str = "\
 What the results above were made with.
 ";
 
+const HTTP: &str = "\
+The [rules of sessions over HTTP](session-http/CONTRACT.md), found by requests over TCP to an application of each framework crate.
+";
+
 const OTHERS: &str = "\
 # Reported by others
 
@@ -48,10 +53,16 @@ As the suite wrote them down, for adapters that live elsewhere. How to hand in a
 ";
 
 /// The document on these reports.
-pub(super) fn document(collected: &Collected, rules: &'static [Rule]) -> String {
+pub(super) fn document(
+    collected: &Collected,
+    rules: &'static [Rule],
+    http_rules: &'static [HttpRule],
+) -> String {
     let mut notes = Notes::default();
     let mut text = INTRODUCTION.to_owned();
     text += &tables(&collected.ours, rules, [RULES, ROUND_TRIPS, SERVERS], &mut notes);
+    let http = chapters(&collected.frameworks, http_rules, &mut notes);
+    text += &["\n## Over HTTP\n\n", HTTP, "\n", &http.render()].concat();
     text += "\n";
     text += OTHERS;
     if collected.others.is_empty() {
@@ -87,9 +98,9 @@ fn tables(
 }
 
 /// A row for each chapter.
-fn chapters(reports: &[Report], rules: &'static [Rule], notes: &mut Notes) -> Table {
+fn chapters<R: Numbered>(reports: &[Report], rules: &'static [R], notes: &mut Notes) -> Table {
     let mut table = Table::new("chapter", reports);
-    for chapter in rules.chunk_by(|one, next| one.group() == next.group()) {
+    for chapter in rules.chunk_by(|one, next| one.chapter() == next.chapter()) {
         let cells = reports.iter().map(|report| Tally::of(report, chapter).cell(notes));
         table.row(&heading(chapter), cells);
     }
@@ -97,9 +108,35 @@ fn chapters(reports: &[Report], rules: &'static [Rule], notes: &mut Notes) -> Ta
     table
 }
 
-fn heading(chapter: &[Rule]) -> String {
-    let ids: Vec<&str> = chapter.iter().map(Rule::id).collect();
-    let name = chapter[0].group().replace('_', " ");
+/// A rule, of the contract or of sessions over HTTP.
+trait Numbered {
+    fn number(&self) -> &'static str;
+    fn chapter(&self) -> &'static str;
+}
+
+impl Numbered for Rule {
+    fn number(&self) -> &'static str {
+        self.id()
+    }
+
+    fn chapter(&self) -> &'static str {
+        self.group()
+    }
+}
+
+impl Numbered for HttpRule {
+    fn number(&self) -> &'static str {
+        self.id()
+    }
+
+    fn chapter(&self) -> &'static str {
+        self.group()
+    }
+}
+
+fn heading(chapter: &[impl Numbered]) -> String {
+    let ids: Vec<&str> = chapter.iter().map(Numbered::number).collect();
+    let name = chapter[0].chapter().replace('_', " ");
     format!("{}{} ({})", name[..1].to_uppercase(), &name[1..], ranges(&ids))
 }
 
@@ -115,12 +152,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn of(report: &Report, chapter: &'static [Rule]) -> Self {
+    fn of(report: &Report, chapter: &'static [impl Numbered]) -> Self {
         let results: BTreeMap<&str, &RuleReport> =
             report.rules.iter().map(|result| (result.rule.as_str(), result)).collect();
         let mut tally = Self::default();
         for rule in chapter {
-            let id = rule.id();
+            let id = rule.number();
             let result = results.get(id);
             let reason = result.and_then(|result| result.reason.clone()).unwrap_or_default();
             match result.map(|result| result.verdict) {

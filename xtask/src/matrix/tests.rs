@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use conformance_tests::http::{HttpRule, http_rules};
 use conformance_tests::report::{Report, VerdictKind};
 use conformance_tests::{Rule, rules};
 
@@ -13,6 +14,7 @@ use super::compare::compare;
 use super::*;
 
 const MEMORY: Column = Column { adapter: "session-memory", flavour: "in-process" };
+const TOWER: Column = Column { adapter: "session-tower", flavour: "in-process" };
 const REDIS: Column = Column { adapter: "session-redis", flavour: "native" };
 
 /// Every rule has passed.
@@ -84,7 +86,28 @@ fn first_chapters() -> &'static [Rule] {
 }
 
 fn document(ours: Vec<Report>, others: Vec<Report>) -> String {
-    render::document(&Collected { ours, others }, first_chapters())
+    let collected = Collected { ours, frameworks: vec![tower()], others };
+    render::document(&collected, first_chapters(), http_chapter())
+}
+
+/// The first chapter of the HTTP rules.
+fn http_chapter() -> &'static [HttpRule] {
+    let end = http_rules().iter().position(|rule| rule.group() == "cookies").unwrap();
+    &http_rules()[..end]
+}
+
+/// Every HTTP rule has passed.
+fn tower() -> Report {
+    let mut tower = report("session-tower", r#"{"how": "in_process"}"#);
+    let passed = |rule: &HttpRule| {
+        let (id, chapter, name) = (rule.id(), rule.group(), rule.name());
+        format!(
+            r#"{{"rule": "{id}", "chapter": "{chapter}", "name": "{name}", "verdict": "passed", "micros": 1, "seed": "0x1"}}"#
+        )
+    };
+    let rules: Vec<String> = http_rules().iter().map(passed).collect();
+    tower.rules = serde_json::from_str(&format!("[{}]", rules.join(","))).unwrap();
+    tower
 }
 
 fn usual() -> Vec<Report> {
@@ -196,7 +219,10 @@ fn a_column_more_or_less_is_a_difference() {
 
 #[test]
 fn a_rule_more_or_less_is_a_difference() {
-    let collected = |rules| render::document(&Collected { ours: usual(), others: vec![] }, rules);
+    let collected = |rules| {
+        let collected = Collected { ours: usual(), frameworks: vec![], others: vec![] };
+        render::document(&collected, rules, http_chapter())
+    };
     let (some, all) = (&first_chapters()[1..], first_chapters());
     let comparison = compare(&collected(some), &collected(all), None);
     let gone = "Create (C02–C07), session-redis native: 6/6 there, nothing now";
@@ -260,7 +286,14 @@ impl Workspace {
     fn new(name: &str) -> Self {
         let path =
             std::env::temp_dir().join(format!("session-matrix-{name}-{}", std::process::id()));
-        for folder in ["session-core", "session-memory", "session-redis", "conformance-tests/src"] {
+        for folder in [
+            "session-core",
+            "session-memory",
+            "session-redis",
+            "session-http",
+            "session-tower",
+            "conformance-tests/src",
+        ] {
             fs::create_dir_all(path.join(folder)).unwrap();
         }
         let workspace = Self(path);
@@ -269,6 +302,7 @@ impl Workspace {
         }
         workspace.add(MEMORY, &memory());
         workspace.add(REDIS, &redis(r#"{"how": "native"}"#));
+        workspace.add(TOWER, &tower());
         workspace
     }
 
@@ -302,7 +336,7 @@ impl Workspace {
     }
 
     fn read(&self) -> Result<Collected, String> {
-        Collected::read(&self.place(), [MEMORY, REDIS])
+        Collected::read(&self.place(), [MEMORY, REDIS], [TOWER])
     }
 
     fn refusal(&self) -> String {
@@ -324,6 +358,7 @@ fn results_of_all_columns_are_read_in_the_order_of_the_table() {
     let workspace = Workspace::new("read");
     let collected = workspace.read().unwrap();
     assert_eq!(collected.ours, usual());
+    assert_eq!(collected.frameworks, [tower()]);
     assert!(collected.others.is_empty());
 }
 
@@ -343,8 +378,8 @@ fn a_column_without_results_is_refused_with_what_to_do() {
         assert!(message.contains(part), "{part} is missing in: {message}");
     }
     assert!(!message.contains("session-memory"), "{message}");
-    let present = Collected::present(&workspace.place(), [MEMORY, REDIS]);
-    assert_eq!(present, [memory()]);
+    let present = Collected::present(&workspace.place(), [MEMORY, REDIS], [TOWER]);
+    assert_eq!(present, [memory(), tower()]);
 }
 
 #[test]
@@ -368,6 +403,27 @@ fn stale_results_are_refused() {
         let expected = format!("session-redis native: {file} has changed since");
         assert!(message.contains(&expected), "{message}");
     }
+}
+
+#[test]
+fn results_over_http_are_stale_when_the_http_crate_is_newer() {
+    let workspace = Workspace::new("stale-http");
+    workspace.write("session-http/src/lib.rs", "");
+    workspace.read().unwrap();
+    workspace.set_age("target/session-tower/in-process.json", Duration::from_secs(7200));
+    workspace.set_age("session-http/src/lib.rs", Duration::from_secs(60));
+    let message = workspace.refusal();
+    assert!(message.contains("session-tower in-process: session-http/src/lib.rs has"), "{message}");
+    assert!(message.contains("cargo test --quiet -p session-tower --all-features"), "{message}");
+}
+
+#[test]
+fn a_framework_that_skipped_a_rule_is_refused() {
+    let workspace = Workspace::new("http");
+    let mut report = tower();
+    report.rules.retain(|rule| rule.rule != "H07");
+    workspace.add(TOWER, &report);
+    assert!(workspace.refusal().contains("no result for H07"));
 }
 
 #[test]
@@ -399,7 +455,7 @@ fn what_others_hand_in_is_shown_as_it_is() {
     workspace.write("reports/README.md", "how to hand one in");
     let collected = workspace.read().unwrap();
     assert_eq!(collected.others, [foreign]);
-    let text = render::document(&collected, rules());
+    let text = render::document(&collected, rules(), http_rules());
     let others = text.split("# Reported by others").nth(1).unwrap();
     assert!(others.contains("| session-valkey container | 0.1.0 | – | – | valkey:8 |"), "{others}");
 }
