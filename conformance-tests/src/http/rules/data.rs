@@ -1,4 +1,4 @@
-use futures_util::future::try_join_all;
+use futures_util::future::{join, try_join_all};
 
 use crate::doubles::HeldStore;
 use crate::http::client::{Ask, Browser, Connection};
@@ -50,7 +50,7 @@ pub(crate) async fn increments_are_all_counted(cx: &HttpCx) -> Checked {
             let mut browser = browser.clone();
             async move { browser.get(server.addr(), "/count").await?.says(200, "counted") }
         });
-        tokio::join!(try_join_all(requests), overlap).0?;
+        join(try_join_all(requests), overlap).await.0?;
     }
     let expected = (rounds * AT_ONCE).to_string();
     browser.clone().get(other.addr(), "/counted").await?.says(200, &expected)
