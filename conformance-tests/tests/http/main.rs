@@ -40,6 +40,7 @@ async fn every_defect_is_found_by_its_rule_and_every_rule_finds_one() {
         let results = run(Some(defect), |rule| rule.id() == defect.rule).await;
         let found =
             matches!(results.as_slice(), [only] if matches!(only.verdict, Verdict::Failed(_)));
+        println!("{}  {}", defect.rule, defect.what);
         if !found {
             missed.push(format!("{}: {}", defect.rule, defect.what));
         }
