@@ -16,8 +16,6 @@ use crate::command::{self, root, words};
 
 const KINDS: &[&str] = &["redis", "postgres", "mongo", "dynamo"];
 
-/// Of the server program, cargo's build not included; an image may have to be pulled.
-const START_PATIENCE: Duration = Duration::from_secs(300);
 const END_PATIENCE: Duration = Duration::from_secs(30);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(50);
@@ -140,12 +138,9 @@ impl Holder {
         fs::create_dir_all(&self.folder).map_err(|error| self.told(&error))?;
         let mut child = self.spawn(options, environment)?;
         println!("starting {} ...", options.kinds.join(", "));
-        let deadline = Instant::now() + START_PATIENCE;
+        // Each server has its own patience, and an image that is pulled may take as long as it likes.
         while !self.file().exists() {
-            let ended = child.try_wait().map_err(|error| error.to_string())?;
-            if ended.is_some() || Instant::now() >= deadline {
-                // It may be gone already.
-                let _ = child.kill();
+            if child.try_wait().map_err(|error| error.to_string())?.is_some() {
                 let log = fs::read_to_string(self.log()).unwrap_or_default();
                 return Err(format!("the servers did not start\n{}", log.trim()));
             }

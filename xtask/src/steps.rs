@@ -73,7 +73,7 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
     let tests = match scope {
         Scope::Everything | Scope::Containers => "test --workspace --all-features --no-fail-fast",
         Scope::MemoryOnly => {
-            "test -p session-core -p session-memory -p session-http -p session-tower -p session-actix -p conformance-tests -p examples --no-fail-fast \
+            "test -p session-core -p session-memory -p session-http -p session-tower -p session-actix -p conformance-tests -p examples --features session-tower/axum,conformance-tests/http --no-fail-fast \
              -- --skip servers::"
         }
     };
