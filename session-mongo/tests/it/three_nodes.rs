@@ -112,17 +112,13 @@ async fn without_a_majority_nothing_is_acknowledged_and_nobody_is_logged_out() {
         others.map(|it| (it.kill().unwrap(), it.port()).1).collect::<Vec<_>>()
     });
     let dead = dead.await;
-    // Nobody confirms that the primary still is one.
+    // Nobody confirms that the primary still is one; soon it knows that it is none.
+    let expected = [StoreErrorKind::ReadOnly, StoreErrorKind::Timeout, StoreErrorKind::Unavailable];
     let error = kind(surer.load(kept.id(), now()).await);
-    assert!([StoreErrorKind::Timeout, StoreErrorKind::Unavailable].contains(&error), "{error:?}");
-    let error = kind(store.delete(ended.id(), now()).await);
-    let expected = [
-        StoreErrorKind::NotDurable,
-        StoreErrorKind::OutcomeUnknown,
-        StoreErrorKind::Timeout,
-        StoreErrorKind::Unavailable,
-    ];
     assert!(expected.contains(&error), "{error:?}");
+    let error = kind(store.delete(ended.id(), now()).await);
+    let may_be_done = [StoreErrorKind::NotDurable, StoreErrorKind::OutcomeUnknown];
+    assert!(expected.contains(&error) || may_be_done.contains(&error), "{error:?}");
     let loaded = store.load(kept.id(), now()).await;
     // As long as the primary does not know yet that it is alone, it may answer; but not that there is none.
     assert!(!loaded.as_ref().is_ok_and(|found| found.as_ref() != Some(&kept)), "{loaded:?}");
