@@ -96,30 +96,10 @@ impl Runner {
         };
         let round_trips = Arc::clone(&setting.round_trips);
         let place = setting.space.name().to_owned();
-        let begun = Instant::now();
         let claims = self.claims;
-        let mut task = tokio::spawn(async move { run(rule, setting, claims).await });
-        let ended = tokio::time::timeout(self.settings.timeout, &mut task).await;
-        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         let report = |message: &str| self.report(rule, seed, &place, &transcript, message);
-        let (verdict, reason) = match ended {
-            Ok(Ok(Ok(()))) => (Verdict::Passed, None),
-            Ok(Ok(Err(Stop::NotApplicable(reason)))) => {
-                (Verdict::NotApplicable(reason.clone()), Some(reason))
-            }
-            Ok(Ok(Err(Stop::Failed(failure)))) => {
-                let reason = format!("broken at {}", failure.place());
-                (Verdict::Failed(report(&failure.to_string())), Some(reason))
-            }
-            Ok(Err(error)) => {
-                (Verdict::Failed(report(&panic_text(error))), Some("panicked".to_owned()))
-            }
-            Err(_) => {
-                task.abort();
-                let reason = format!("the rule did not end within {:?}", self.settings.timeout);
-                (Verdict::Failed(report(&reason)), Some(reason))
-            }
-        };
+        let test = run(rule, setting, claims);
+        let Ended { verdict, reason, micros } = watch(test, self.settings.timeout, report).await;
         let (verdict, reason) = self.weigh(rule, verdict, reason);
         let round_trips = take(&mut *round_trips.lock().unwrap_or_else(PoisonError::into_inner));
         let backend = self.backend().description();
@@ -180,7 +160,47 @@ impl Runner {
     }
 }
 
-async fn run(rule: &Rule, setting: Setting, claims: Claims) -> Checked {
+/// How the test of a rule ended.
+pub(crate) struct Ended {
+    pub(crate) verdict: Verdict,
+    /// Why, in one line that shows nothing of what was seen, unless it passed.
+    pub(crate) reason: Option<String>,
+    pub(crate) micros: u64,
+}
+
+/// Runs the test of a rule as a task of its own, and gives it up when it takes too long. `report` makes the text of a
+/// failure from what was seen.
+pub(crate) async fn watch(
+    test: impl Future<Output = Checked> + Send + 'static,
+    limit: Duration,
+    report: impl Fn(&str) -> String,
+) -> Ended {
+    let begun = Instant::now();
+    let mut task = tokio::spawn(test);
+    let ended = tokio::time::timeout(limit, &mut task).await;
+    let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let (verdict, reason) = match ended {
+        Ok(Ok(Ok(()))) => (Verdict::Passed, None),
+        Ok(Ok(Err(Stop::NotApplicable(reason)))) => {
+            (Verdict::NotApplicable(reason.clone()), Some(reason))
+        }
+        Ok(Ok(Err(Stop::Failed(failure)))) => {
+            let reason = format!("broken at {}", failure.place());
+            (Verdict::Failed(report(&failure.to_string())), Some(reason))
+        }
+        Ok(Err(error)) => {
+            (Verdict::Failed(report(&panic_text(error))), Some("panicked".to_owned()))
+        }
+        Err(_) => {
+            task.abort();
+            let reason = format!("the rule did not end within {limit:?}");
+            (Verdict::Failed(report(&reason)), Some(reason))
+        }
+    };
+    Ended { verdict, reason, micros }
+}
+
+async fn run(rule: &'static Rule, setting: Setting, claims: Claims) -> Checked {
     let cx = Cx::open_first(setting).await?;
     for handle in cx.both() {
         check_claims(handle.as_ref(), claims)?;
@@ -220,7 +240,7 @@ fn check_claims(store: &dyn SessionStore, claims: Claims) -> Checked {
     Ok(())
 }
 
-pub(crate) fn panic_text(error: JoinError) -> String {
+fn panic_text(error: JoinError) -> String {
     let Ok(panic) = error.try_into_panic() else { return "the rule was cancelled".to_owned() };
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

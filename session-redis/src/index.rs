@@ -12,7 +12,7 @@ use crate::error;
 use crate::layout;
 use crate::scripts;
 use crate::source::{Failure, Lane, Limits};
-use crate::store::{Condition, RedisStore, Removed};
+use crate::store::{Condition, ROOM, RedisStore, Removed};
 
 /// Entries that `delete_all` reads and deletes at a time.
 const CHUNK: usize = 250;
@@ -151,7 +151,7 @@ impl RedisStore {
         let key = self.inner.prefix.index(subject);
         let reply = self
             .read(limits, |form| {
-                let mut script = scripts::PAGE.call(form.script, &key, 64);
+                let mut script = scripts::PAGE.call(form.script, &key, ROOM);
                 script.arg(limit).arg(position.deadline.as_millis());
                 if let Some(id) = &position.id {
                     script.arg(id.as_bytes());

@@ -25,7 +25,7 @@ use crate::source::{Answer, Failure, Form, Lane, Limits, Source};
 const ENTRY_SETTLED: Duration = Duration::from_secs(600);
 
 /// Bytes that the arguments of a command take beside its key and a record, at most: times and other numbers.
-const ROOM: usize = 64;
+pub(crate) const ROOM: usize = 64;
 
 /// For how long a marker lives that gives `WAIT` something to wait for.
 const MARKER_TTL_MS: u64 = 10_000;

@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -19,9 +18,9 @@ use crate::fixture::{AnyFixture, Fixture};
 use crate::profile::Profile;
 use crate::report::{Folder, RuleReport, Run};
 use crate::rng::{Rng, mix};
-use crate::run::{Settings, panic_text};
+use crate::run::{Ended, Settings, watch};
 use crate::space::Space;
-use crate::verdict::{Stop, Verdict};
+use crate::verdict::Verdict;
 
 /// How many rules run at once, where the caller does not say.
 const AT_ONCE: usize = 4;
@@ -220,7 +219,6 @@ impl Runner {
         self.stores.backend().description()
     }
 
-    /// Runs the rule as a task of its own.
     async fn run(&self, rule: &'static HttpRule) -> HttpResult {
         let seed = mix(self.settings.seed, rule.id());
         let cx = HttpCx {
@@ -231,31 +229,14 @@ impl Runner {
             rng: Mutex::new(Rng::new(seed)),
             effort: self.settings.effort,
         };
-        let begun = Instant::now();
-        let mut task = tokio::spawn(async move { rule.run(&cx).await });
-        let ended = tokio::time::timeout(self.settings.timeout, &mut task).await;
-        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let (verdict, reason) = match ended {
-            Ok(Ok(Ok(()))) => (Verdict::Passed, None),
-            Ok(Ok(Err(Stop::NotApplicable(reason)))) => {
-                (Verdict::NotApplicable(reason.clone()), Some(reason))
-            }
-            Ok(Ok(Err(Stop::Failed(failure)))) => {
-                let reason = format!("broken at {}", failure.place());
-                (self.failed(rule, &failure.to_string()), Some(reason))
-            }
-            Ok(Err(error)) => (self.failed(rule, &panic_text(error)), Some("panicked".to_owned())),
-            Err(_) => {
-                task.abort();
-                let reason = format!("the rule did not end within {:?}", self.settings.timeout);
-                (self.failed(rule, &reason), Some(reason))
-            }
-        };
+        let test = async move { rule.run(&cx).await };
+        let report = |message: &str| self.report(rule, message);
+        let Ended { verdict, reason, micros } = watch(test, self.settings.timeout, report).await;
         HttpResult { rule, verdict, reason, micros }
     }
 
-    fn failed(&self, rule: &HttpRule, message: &str) -> Verdict {
-        Verdict::Failed(format!(
+    fn report(&self, rule: &HttpRule, message: &str) -> String {
+        format!(
             "rule {} is broken by {}\nthe rules say: {}\n\n  {}\n\nbackend: {}\n\
              CONFORMANCE_SEED={:#x} makes the same choices again",
             rule.id(),
@@ -264,6 +245,6 @@ impl Runner {
             message.replace('\n', "\n  "),
             self.backend(),
             self.settings.seed,
-        ))
+        )
     }
 }
