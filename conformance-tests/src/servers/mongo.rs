@@ -122,7 +122,8 @@ impl Server<Mongo> {
 
 /// A replica set on the loopback interface, whose members can be killed, paused and restarted.
 ///
-/// Elections are quick: a primary that is not heard of for a second is replaced.
+/// Elections are quick: a primary that is not heard of for a second is replaced. So is the choice of another member
+/// to copy from, when the one that was copied from answers no more.
 #[derive(Debug)]
 pub struct MongoSet {
     name: String,
@@ -136,7 +137,10 @@ impl MongoSet {
         let members = (0..members)
             .map(|_| {
                 let options = MongoOptions { set: Some(name.clone()), ..MongoOptions::new() };
-                MongoServer::start(options)
+                let quick = QUICK_CHANGE.iter();
+                MongoServer::start(
+                    quick.fold(options, |it, limit| it.setting("setParameter", limit)),
+                )
             })
             .collect::<Result<Vec<_>, _>>()?;
         let set = Self { name, members };
@@ -194,6 +198,11 @@ impl MongoSet {
         ServerError::new(ServerErrorKind::Control, text)
     }
 }
+
+/// How long a member waits for one that it copies from and that answers no more, in seconds. By default it may be a
+/// minute, in which nothing that it has to confirm is acknowledged.
+const QUICK_CHANGE: &[&str] =
+    &["oplogInitialFindMaxSeconds=2", "oplogNetworkTimeoutBufferSeconds=1"];
 
 /// What is MongoDB's own about a server.
 #[derive(Debug)]

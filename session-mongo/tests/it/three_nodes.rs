@@ -7,6 +7,7 @@ use conformance_tests::load::{Load, Progress, Running};
 use conformance_tests::servers::MongoSet;
 use session_core::{SessionStore, StoreErrorKind};
 use session_mongo::MongoStore;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::sleep;
 
 use crate::support::{kind, login, now, on_own_thread, unique_name, within};
@@ -14,10 +15,14 @@ use crate::support::{kind, login, now, on_own_thread, unique_name, within};
 /// The deadline of a call, and room for a busy machine.
 const LONGEST_CALL: Duration = Duration::from_secs(6);
 /// An election, on a busy machine, and the driver's finding out.
-const ELECTION: Duration = Duration::from_secs(30);
+const ELECTION: Duration = Duration::from_mins(1);
 
-async fn set_of_three() -> Arc<MongoSet> {
-    Arc::new(tokio::task::spawn_blocking(|| MongoSet::start(3).unwrap()).await.unwrap())
+/// Three servers at a time are enough for a machine.
+static ONE_SET: Mutex<()> = Mutex::const_new(());
+
+async fn set_of_three() -> (Arc<MongoSet>, MutexGuard<'static, ()>) {
+    let turn = ONE_SET.lock().await;
+    (Arc::new(tokio::task::spawn_blocking(|| MongoSet::start(3).unwrap()).await.unwrap()), turn)
 }
 
 /// Three clients with connections of their own on each of a few sessions.
@@ -31,8 +36,8 @@ async fn load(set: &MongoSet) -> Running {
         store.ensure_indexes().await.unwrap();
         handles.push(Arc::new(store));
     }
-    let load = Load::new(u64::from(std::process::id())).longest_call(LONGEST_CALL);
-    load.start(handles)
+    let load = Load::new(u64::from(std::process::id()));
+    load.longest_call(LONGEST_CALL).longest_outage(ELECTION).start(handles)
 }
 
 async fn succeeds_again(load: &Running) {
@@ -48,7 +53,7 @@ async fn ended(load: Running) -> Progress {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_step_downs_and_kills_of_the_primary_under_load() {
-    let set = set_of_three().await;
+    let (set, _turn) = set_of_three().await;
     let load = load(&set).await;
     for _ in 0..2 {
         succeeds_again(&load).await;
@@ -75,7 +80,7 @@ async fn what_was_acknowledged_survives_step_downs_and_kills_of_the_primary_unde
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_stops_is_replaced_and_acknowledges_nothing_when_it_goes_on() {
-    let set = set_of_three().await;
+    let (set, _turn) = set_of_three().await;
     let load = load(&set).await;
     succeeds_again(&load).await;
     let stopped = on_own_thread(&set, |set| {
@@ -97,7 +102,7 @@ async fn a_primary_that_stops_is_replaced_and_acknowledges_nothing_when_it_goes_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_majority_nothing_is_acknowledged_and_nobody_is_logged_out() {
-    let set = set_of_three().await;
+    let (set, _turn) = set_of_three().await;
     let store = MongoStore::builder().collection(unique_name()).connect(&set.url()).await.unwrap();
     store.ensure_indexes().await.unwrap();
     let surer = MongoStore::builder().collection(store.collection()).linearizable_loads();
