@@ -2,8 +2,17 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::failures;
+
+/// For what a command has printed and nobody has read when it ends.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -36,13 +45,30 @@ pub(crate) fn run_cargo_with(
     run(command, &shown)
 }
 
-/// Runs a command to its end, with its output going where ours goes.
+/// Runs a command to its end, with its output going where ours goes. In a log, which is read from its end, the error
+/// repeats what tests printed of their failures.
 pub(crate) fn run(mut command: Command, shown: &str) -> Result<(), String> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("`{shown}` failed ({status})")),
-        Err(error) => Err(format!("`{shown}` cannot be run: {error}")),
-    }
+    let cannot = |error| format!("`{shown}` cannot be run: {error}");
+    let (status, failures) = if io::stdout().is_terminal() {
+        (command.status().map_err(cannot)?, String::new())
+    } else {
+        let mut child = command.stdout(Stdio::piped()).spawn().map_err(cannot)?;
+        let (sender, failures) = mpsc::channel();
+        if let Some(printed) = child.stdout.take() {
+            thread::spawn(move || sender.send(failures::pass_on(printed, io::stdout())));
+        }
+        let status = child.wait().map_err(cannot)?;
+        // Somebody who was left running may hold our end of the pipe open.
+        (
+            status,
+            failures
+                .recv_timeout(LAST_WORDS)
+                .unwrap_or_else(|_| Ok(String::new()))
+                .map_err(cannot)?,
+        )
+    };
+    let about = if failures.is_empty() { String::new() } else { format!("\n{failures}") };
+    if status.success() { Ok(()) } else { Err(format!("`{shown}` failed ({status}){about}")) }
 }
 
 /// What a command prints on standard output.

@@ -5,6 +5,7 @@ mod command;
 mod docker;
 #[cfg(test)]
 mod docs;
+mod failures;
 mod features;
 mod fetch;
 #[cfg(test)]
