@@ -13,7 +13,13 @@ use crate::report::Size;
 use crate::sessions::Work;
 
 /// Everything that can be named on the command line.
-pub(crate) const BACKENDS: &[&dyn Backend] = &[&crate::memory::Memory, &crate::redis::Redis];
+pub(crate) const BACKENDS: &[&dyn Backend] = &[
+    &crate::memory::Memory,
+    &crate::redis::Redis,
+    &crate::postgres::Postgres,
+    &crate::mongo::Mongo,
+    &crate::dynamo::Dynamo,
+];
 
 /// An operation that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -81,7 +87,7 @@ pub(crate) trait Backend: Sync {
     /// raw driver is the first of them.
     async fn open(&self, settings: &Settings) -> Result<Arena, BoxError>;
 
-    /// Bytes per session.
+    /// Bytes per session, and what else of that kind is counted.
     async fn sizes(&self, settings: &Settings) -> Result<Vec<Size>, BoxError>;
 }
 

@@ -3,7 +3,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `backend.rs` | what a backend and a contestant are, and the list of backends |
-//! | `memory.rs`, `redis.rs` | one backend each: its server, its contestants, its goals, its sizes |
+//! | `memory.rs`, `redis.rs`, … | one backend each: its contestants, its goals, its sizes |
+//! | `home.rs` | the server of a run: one of its own, or a given one |
 //! | `ours.rs` | any `SessionStore` as a contestant |
 //! | `plain.rs` | anything that reads and writes by key as a contestant: raw drivers, peers |
 //! | `race.rs`, `scale.rs` | the measuring: operations beside each other; load in a small and a large store |
@@ -12,12 +13,16 @@
 //! | `report.rs`, `table.rs` | the result, for machines and for people |
 
 mod backend;
+mod dynamo;
 mod heap;
+mod home;
 mod memory;
+mod mongo;
 mod options;
 mod ours;
 mod payload;
 mod plain;
+mod postgres;
 mod race;
 mod redis;
 mod report;

@@ -17,7 +17,7 @@ use crate::heap::HeapSize;
 use crate::options::Settings;
 use crate::ours::StoreContestant;
 use crate::plain::{Client, Plain};
-use crate::report::{Bound, Size};
+use crate::report::{Bound, Size, Unit};
 use crate::sessions::Source;
 
 const GOALS: &[Goal] = &[
@@ -80,7 +80,8 @@ impl Backend for Memory {
                 contestant: if heap.ours { "session-memory" } else { "DashMap" }.into(),
                 what: format!("{}, heap", heap.what),
                 sessions: heap.sessions,
-                bytes: heap.bytes,
+                unit: Unit::Bytes,
+                value: heap.bytes,
                 goal: is_goal.then_some(Bound::at_most(SIZE_GOAL, heap.bytes)),
             }
         };

@@ -28,6 +28,8 @@ unless one is named.
   --quick           tiny numbers, to see that it works
   --only PART       a part of it: operations, sizes, scale or tokens, or one operation,
                     such as load or create-with-subject. May be given several times.
+  --sessions N      sessions that each contestant holds (default 100000)
+  --many N          sessions of the large store, of 1,000 or more (default 1000000)
   --json PATH       where the result goes (default target/bench.json)
   --BACKEND-url URL a server to use, say --redis-url. What is stored there has a prefix
                     of our own and is removed at the end. Load in a small and a large
@@ -75,6 +77,10 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
     /// All parts if empty.
     only: Vec<Part>,
+    /// Sessions that each contestant holds while operations are measured.
+    sessions: Option<usize>,
+    /// Sessions of the large store.
+    many: Option<usize>,
     pub(crate) json: PathBuf,
     /// By the name of the backend.
     pub(crate) urls: BTreeMap<&'static str, String>,
@@ -93,6 +99,8 @@ impl Options {
             seconds: 0.0,
             quick: false,
             only: Vec::new(),
+            sessions: None,
+            many: None,
             json: folder.join("bench.json"),
             urls: BTreeMap::new(),
             heap_program: None,
@@ -107,6 +115,8 @@ impl Options {
                     seconds = Some(value()?.parse().map_err(|_| "--seconds is no number")?);
                 }
                 "--only" => options.only.extend(Part::named(&value()?)?),
+                "--sessions" => options.sessions = Some(count(&argument, &value()?, 64)?),
+                "--many" => options.many = Some(count(&argument, &value()?, 1_000)?),
                 "--json" => options.json = value()?.into(),
                 "--heap-program" => options.heap_program = Some(value()?.into()),
                 _ => {
@@ -144,6 +154,12 @@ impl Options {
     }
 }
 
+/// A number of sessions.
+fn count(option: &str, value: &str, least: usize) -> Result<usize, BoxError> {
+    let number = value.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| format!("{option} is a number from {least} on").into())
+}
+
 /// What everything that measures gets to know.
 pub(crate) struct Settings {
     pub(crate) options: Options,
@@ -166,24 +182,25 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn new(options: Options, payloads: Payloads) -> Self {
+        let (sessions, many) = (options.sessions, options.many);
         if options.quick {
             Self {
                 options,
                 payloads,
-                population: 500,
-                scale: [100, 1_000],
+                population: sessions.unwrap_or(500),
+                scale: [100, many.unwrap_or(1_000)],
                 sized: 20,
                 phase: Duration::from_millis(2),
-                phase_operations: 256,
-                scale_operations: 256,
+                phase_operations: 64,
+                scale_operations: 64,
                 tokens: 100,
             }
         } else {
             Self {
                 options,
                 payloads,
-                population: 100_000,
-                scale: [1_000, 1_000_000],
+                population: sessions.unwrap_or(100_000),
+                scale: [1_000, many.unwrap_or(1_000_000)],
                 sized: 1_000,
                 phase: Duration::from_millis(100),
                 phase_operations: 1 << 13,
@@ -212,7 +229,13 @@ mod tests {
         assert_eq!(options.json, PathBuf::from("x"));
         assert_eq!(parse("").unwrap().backends.len(), BACKENDS.len());
         assert!(parse("--quick").unwrap().rounds < parse("").unwrap().rounds);
-        assert!(help().contains("memory, redis"));
+        assert!(help().contains("memory, redis, postgres, mongo, dynamo"));
+    }
+
+    #[test]
+    fn numbers_of_sessions_are_chosen() {
+        let options = parse("--sessions 64 --many 2000 dynamo").unwrap();
+        assert_eq!((options.sessions, options.many), (Some(64), Some(2_000)));
     }
 
     #[test]
@@ -240,6 +263,8 @@ mod tests {
             "--only saving",
             "--redis-url",
             "--mongodb-url u",
+            "--sessions 63",
+            "--many 1e6",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

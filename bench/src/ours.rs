@@ -11,6 +11,7 @@ use session_core::{
 };
 
 use crate::backend::{Batch, Contestant, Op, Standing};
+use crate::payload;
 use crate::sessions::Work;
 
 /// A store with the payload that it gets to hold.
@@ -37,7 +38,10 @@ impl Contestant for StoreContestant {
             Op::Load => Calls::Load(ids.collect()),
             Op::Delete => Calls::Delete(ids.collect()),
             Op::Create | Op::CreateWithSubject => Calls::Create(
-                works.iter().map(|work| work.session.record(self.now, self.payload())).collect(),
+                works
+                    .iter()
+                    .map(|work| work.session.record(self.now, payload::copy(&self.payload)))
+                    .collect(),
             ),
             Op::Update => Calls::Update(works.iter().map(|work| self.change(work)).collect()),
             Op::Touch => Calls::Touch(ids.zip(works.iter().map(|work| work.expires_at)).collect()),
@@ -47,14 +51,12 @@ impl Contestant for StoreContestant {
 }
 
 impl StoreContestant {
-    /// A buffer of its own, as each request encodes one.
-    fn payload(&self) -> Bytes {
-        Bytes::copy_from_slice(&self.payload)
-    }
-
     fn change(&self, work: &Work) -> Change {
         let loaded = work.session.record(self.now, Bytes::new());
-        loaded.change(work.next_revision).payload(self.payload()).expires_at(work.expires_at)
+        loaded
+            .change(work.next_revision)
+            .payload(payload::changed(&self.payload, work.expires_at.as_millis()))
+            .expires_at(work.expires_at)
     }
 }
 

@@ -56,6 +56,21 @@ impl Payloads {
     }
 }
 
+/// A buffer of its own, as each request encodes one.
+pub(crate) fn copy(payload: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(payload)
+}
+
+/// The same with other bytes at both ends: a server that writes down what has changed shall not find that nothing has.
+pub(crate) fn changed(payload: &Bytes, number: u64) -> Bytes {
+    let (mut changed, number) = (payload.to_vec(), number.to_be_bytes());
+    if let (Some(start), Some(end)) = (changed.first_chunk_mut(), payload.len().checked_sub(8)) {
+        *start = number;
+        changed[end..].copy_from_slice(&number);
+    }
+    changed.into()
+}
+
 /// Commits the data to a session, and takes what the store then holds.
 async fn written_with(codec: Codec) -> Result<Bytes, BoxError> {
     let store = Arc::new(MemoryStore::new());
@@ -79,6 +94,15 @@ fn data() -> Result<Map<String, Value>, BoxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_changed_payload_begins_and_ends_with_the_number() {
+        let changed = changed(&Bytes::from_static(&[b'x'; 20]), 0x0102_0304_0506_0708);
+        assert_eq!(
+            changed,
+            &b"\x01\x02\x03\x04\x05\x06\x07\x08xxxx\x01\x02\x03\x04\x05\x06\x07\x08"[..]
+        );
+    }
 
     #[tokio::test]
     async fn the_payload_has_ten_keys_and_472_bytes_of_json() {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use session_core::{BoxError, SessionId};
 
 use crate::backend::{Batch, Contestant, Op, Standing};
+use crate::payload;
 use crate::sessions::Work;
 
 /// One task's access to the values.
@@ -41,9 +42,12 @@ impl Contestant for Plain {
     }
 
     fn prepare(&self, op: Op, works: &[Work]) -> Box<dyn Batch> {
-        let writes = matches!(op, Op::Create | Op::CreateWithSubject | Op::Update);
-        let value = || if writes { Bytes::copy_from_slice(&self.value) } else { Bytes::new() };
-        let calls = works.iter().map(|work| (work.session.id, value())).collect();
+        let value = |work: &Work| match op {
+            Op::Create | Op::CreateWithSubject => payload::copy(&self.value),
+            Op::Update => payload::changed(&self.value, work.expires_at.as_millis()),
+            Op::Load | Op::Touch | Op::Delete => Bytes::new(),
+        };
+        let calls = works.iter().map(|work| (work.session.id, value(work))).collect();
         Box::new(PlainBatch { client: (self.client)(), op, calls })
     }
 }

@@ -15,11 +15,12 @@ use session_core::{BoxError, SessionId};
 use session_redis::RedisStore;
 
 use crate::backend::{Arena, Backend, Contestant, Goal, Op, Server, Standing};
+use crate::home::{Home, own_name, own_rng};
 use crate::options::Settings;
 use crate::ours::StoreContestant;
 use crate::plain::{Client, Plain};
 use crate::race;
-use crate::report::{Bound, Size};
+use crate::report::{Bound, Size, Unit};
 use crate::rng::Rng;
 use crate::sessions::{Population, Source, Work};
 
@@ -42,14 +43,14 @@ const TTL_MS: u64 = 3_900_000;
 /// A server that is this slow is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const URL_NAME: &str = "redis";
+const NAME: &str = "redis";
 
 pub(crate) struct Redis;
 
 #[async_trait]
 impl Backend for Redis {
     fn name(&self) -> &'static str {
-        URL_NAME
+        NAME
     }
 
     fn goals(&self) -> &'static [Goal] {
@@ -95,7 +96,7 @@ impl Backend for Redis {
 
 async fn raw(place: &mut Place, settings: &Settings) -> Result<Plain, BoxError> {
     let prefix = place.new_prefix();
-    let connection = connect(&place.url).await?;
+    let connection = connect(&place.home.url).await?;
     let client = move || -> Box<dyn Client> {
         Box::new(Keys { connection: connection.clone(), prefix: prefix.clone() })
     };
@@ -108,7 +109,7 @@ async fn raw(place: &mut Place, settings: &Settings) -> Result<Plain, BoxError> 
 }
 
 async fn connected(place: &mut Place, payload: Bytes) -> Result<StoreContestant, BoxError> {
-    let store = RedisStore::builder().prefix(place.new_prefix()).connect(&place.url).await?;
+    let store = RedisStore::builder().prefix(place.new_prefix()).connect(&place.home.url).await?;
     Ok(StoreContestant {
         name: "session-redis, connect".into(),
         standing: Standing::Ours,
@@ -119,7 +120,7 @@ async fn connected(place: &mut Place, payload: Bytes) -> Result<StoreContestant,
 }
 
 fn pooled(place: &mut Place, settings: &Settings) -> Result<StoreContestant, BoxError> {
-    let config = deadpool_redis::Config::from_url(place.url.as_str());
+    let config = deadpool_redis::Config::from_url(place.home.url.as_str());
     let pool = config.builder()?.max_size(POOL_SIZE).build()?;
     let store = RedisStore::builder().prefix(place.new_prefix()).from_pool(pool)?;
     Ok(StoreContestant {
@@ -143,9 +144,7 @@ async fn connect(url: &str) -> Result<MultiplexedConnection, BoxError> {
 
 /// A server, and the prefixes that are used on it.
 struct Place {
-    /// Ended when dropped; `None` for a server that was named on the command line.
-    started: Option<RedisServer>,
-    url: String,
+    home: Home,
     description: String,
     /// For what is asked besides the measured calls.
     connection: MultiplexedConnection,
@@ -155,17 +154,11 @@ struct Place {
 
 impl Place {
     async fn open(settings: &Settings) -> Result<Self, BoxError> {
-        let (started, url) = if let Some(url) = settings.options.urls.get(URL_NAME) {
-            (None, url.clone())
-        } else {
-            let server = RedisServer::start(RedisOptions::new())?;
-            let url = server.url();
-            (Some(server), url)
-        };
-        let connection = connect(&url).await?;
-        let rng = Rng::new(Source::new(0)?.now.as_millis());
+        let home = Home::open(settings, NAME, || RedisServer::start(RedisOptions::new()))?;
+        let connection = connect(&home.url).await?;
+        let rng = own_rng()?;
         let (description, prefixes) = (String::new(), Vec::new());
-        let mut place = Self { started, url, description, connection, rng, prefixes };
+        let mut place = Self { home, description, connection, rng, prefixes };
         place.description = place.describe().await?;
         Ok(place)
     }
@@ -181,13 +174,11 @@ impl Place {
             Some(version) => format!("Valkey {version}"),
             None => format!("Redis {version}"),
         };
-        let place = if self.started.is_some() { "started for this run" } else { "given" };
-        Ok(format!("{product}, {place}"))
+        Ok(self.home.describe(&product))
     }
 
-    /// As long as the default prefix of our store, so that keys have the usual length.
     fn new_prefix(&mut self) -> String {
-        let prefix = format!("b{:06x}", self.rng.next() & 0x00ff_ffff);
+        let prefix = own_name(&mut self.rng);
         self.prefixes.push(prefix.clone());
         prefix
     }
@@ -221,7 +212,7 @@ impl Server for Place {
     }
 
     fn is_private(&self) -> bool {
-        self.started.is_some()
+        self.home.is_private()
     }
 
     async fn used_time(&self) -> Result<Option<Duration>, BoxError> {
@@ -234,7 +225,7 @@ impl Server for Place {
     }
 
     async fn close(self: Box<Self>) -> Result<(), BoxError> {
-        if self.started.is_some() {
+        if self.home.is_private() {
             return Ok(());
         }
         for prefix in &self.prefixes {
@@ -284,7 +275,8 @@ impl Subject<'_> {
                 contestant: contestant.name().into(),
                 what: format!("{what}{part}, MEMORY USAGE"),
                 sessions,
-                bytes,
+                unit: Unit::Bytes,
+                value: bytes,
                 goal: goal.filter(|_| is_record).map(|goal| Bound::at_most(goal, bytes)),
             });
         }

@@ -9,7 +9,7 @@ use crate::payload::Lengths;
 use crate::stats::Spread;
 
 /// The version of the file's form.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// Everything that one run measured.
 #[derive(Debug, Serialize)]
@@ -97,15 +97,25 @@ impl AddAssign for Sample {
     }
 }
 
-/// Bytes of one session.
+/// What one session takes, or one write of it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Size {
     pub(crate) contestant: String,
     pub(crate) what: String,
     /// How many there were.
     pub(crate) sessions: usize,
-    pub(crate) bytes: f64,
+    pub(crate) unit: Unit,
+    pub(crate) value: f64,
     pub(crate) goal: Option<Bound>,
+}
+
+/// What a size is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unit {
+    Bytes,
+    /// A part of 1.
+    Share,
 }
 
 /// Load with few and with many sessions.

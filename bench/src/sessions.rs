@@ -14,8 +14,8 @@ use crate::rng::Rng;
 /// The length of a user's name: that of a UUID as text.
 pub(crate) const SUBJECT_LEN: usize = 36;
 
-const IDLE: Duration = Duration::from_secs(3_600);
-const ABSOLUTE: Duration = Duration::from_secs(86_400);
+const IDLE: Duration = Duration::from_hours(1);
+const ABSOLUTE: Duration = Duration::from_hours(24);
 
 /// What the bench knows of a stored session.
 #[derive(Debug, Clone)]

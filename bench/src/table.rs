@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::backend::Standing;
-use crate::report::{BackendReport, Bound, Cell, Report};
+use crate::report::{BackendReport, Bound, Cell, Report, Unit};
 use crate::stats::Spread;
 
 /// The whole report.
@@ -15,7 +15,7 @@ pub(crate) fn render(report: &Report) -> String {
             text += &operations(backend);
         }
         if !backend.sizes.is_empty() {
-            text += "\nBytes per session:\n\n";
+            text += "\nBytes per session, and what else is counted:\n\n";
             text += &sizes(backend);
         }
         if !backend.scale.is_empty() {
@@ -80,15 +80,17 @@ fn operations(backend: &BackendReport) -> String {
 }
 
 fn sizes(backend: &BackendReport) -> String {
-    let mut table = Table::new(["contestant", "what", "sessions", "bytes", "goal", ""]);
+    let mut table = Table::new(["contestant", "what", "sessions", "", "goal", ""]);
     for size in &backend.sizes {
+        let digits = if size.unit == Unit::Share { 3 } else { 0 };
+        let unit = if size.unit == Unit::Share { "" } else { " B" };
         table.row([
             size.contestant.clone(),
             size.what.clone(),
             size.sessions.to_string(),
-            format!("{:.0}", size.bytes),
-            size.goal.map_or(String::new(), |goal| value(goal, 0)),
-            size.goal.map_or(String::new(), |goal| mark(goal, 0)),
+            format!("{:.digits$}{unit}", size.value),
+            size.goal.map_or(String::new(), |goal| value(goal, digits)),
+            size.goal.map_or(String::new(), |goal| mark(goal, digits)),
         ]);
     }
     table.render()

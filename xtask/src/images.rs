@@ -2,7 +2,7 @@
 //! no registry of images.
 //!
 //! An image is a folder in `xtask/images` and a row here. All stand on a base that is made from the machine's own
-//! package sources. They carry names of our own, and a label that says what they are, so that no run takes
+//! package sources, or from the same for a newer release. They carry names of our own, and a label that says what they are, so that no run takes
 //! one for the maker's image.
 
 use std::fs;
@@ -18,18 +18,34 @@ use crate::tools;
 /// One image: `session-tests/<name>`.
 struct Image {
     name: &'static str,
+    base: &'static Base,
     /// What no package has: the Dockerfile finds it in the folder `server`.
     server: Option<&'static Fetch>,
 }
 
 const IMAGES: &[Image] = &[
-    Image { name: "redis", server: None },
-    Image { name: "postgres", server: None },
-    Image { name: "mongo", server: Some(&fetch::MONGOD) },
-    Image { name: "dynamodb-local", server: Some(&fetch::DYNAMODB_LOCAL) },
+    Image { name: "redis", base: &BASE, server: None },
+    Image { name: "postgres", base: &BASE, server: None },
+    Image { name: "mongo", base: &BASE, server: Some(&fetch::MONGOD) },
+    Image { name: "dynamodb-local", base: &BASE, server: Some(&fetch::DYNAMODB_LOCAL) },
+    Image { name: "pgbouncer", base: &NEWER_BASE, server: None },
 ];
 
-const BASE: &str = "session-tests/base";
+/// What stands in for a PostgreSQL server there.
+pub(crate) const PGBOUNCER: &str = "session-tests/pgbouncer";
+
+/// A small system: `session-tests/<name>`.
+struct Base {
+    name: &'static str,
+    /// The release that it is of, given the one of this machine.
+    release: fn(&str) -> &str,
+}
+
+const BASE: Base = Base { name: "base", release: |own| own };
+
+/// For what the release of this machine has in too old a version.
+const NEWER_BASE: Base =
+    Base { name: "newer-base", release: |own| if own == "bookworm" { "trixie" } else { own } };
 
 /// Carries the checksum of all that an image was built from; one that fits is not built again.
 const RECIPE: &str = "session-tests.recipe";
@@ -73,7 +89,9 @@ pub(crate) fn run(options: Options) -> Result<(), String> {
 
 /// Builds every image that is not there as it should be.
 pub(crate) fn build(docker: &Docker, options: Options) -> Result<(), String> {
-    timed("base", || base(docker, options))?;
+    for base in [&BASE, &NEWER_BASE] {
+        timed(base.name, || base.build(docker, options))?;
+    }
     for image in IMAGES {
         timed(image.name, || image.build(docker, options))?;
     }
@@ -87,35 +105,48 @@ fn timed(name: &str, work: impl FnOnce() -> Result<&'static str, String>) -> Res
     Ok(())
 }
 
-/// A small system from the machine's own package sources.
-fn base(docker: &Docker, options: Options) -> Result<&'static str, String> {
-    if !options.rebuild && docker.run(&["image", "inspect", BASE]).is_ok() {
-        return Ok("is there");
+impl Base {
+    fn tag(&self) -> String {
+        format!("session-tests/{}", self.name)
     }
-    let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let suite = system.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-    let sources = SOURCES.iter().find(|file| !fs::read(file).unwrap_or_default().is_empty());
-    let (Some(suite), Some(sources)) = (suite, sources) else {
-        return Err(
-            "images are built on Debian and Ubuntu; elsewhere pull the makers' own".to_owned()
-        );
-    };
-    tools::provide_program("mmdebstrap", "mmdebstrap", options.install)?;
-    let work = Work::create()?;
-    let archive = work.0.join("base.tar");
-    let mut strap = Command::new("mmdebstrap");
-    strap.args(["--quiet", "--variant=minbase", "--include=ca-certificates"]);
-    strap.args(["man", "doc"].map(|it| format!("--dpkgopt=path-exclude=/usr/share/{it}/*")));
-    let no_caches = r#"printf 'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'"#;
-    strap.arg(format!(r#"--customize-hook={no_caches} >"$1/etc/apt/apt.conf.d/no-caches""#));
-    strap.arg(suite).arg(&archive).arg(sources);
-    command::run(strap, "mmdebstrap")?;
-    let mut tar = Command::new("tar");
-    tar.arg("--delete").arg("--file").arg(&archive).args(CACHES).stderr(Stdio::null());
-    // They are not there with every version of apt, and that is as well.
-    let _ = tar.status();
-    docker.run(&["import", &archive.to_string_lossy(), BASE])?;
-    Ok("built")
+
+    /// From the machine's own package sources.
+    fn build(&self, docker: &Docker, options: Options) -> Result<&'static str, String> {
+        if !options.rebuild && docker.run(&["image", "inspect", &self.tag()]).is_ok() {
+            return Ok("is there");
+        }
+        let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let own = system.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+        let sources = SOURCES.iter().find_map(|file| {
+            fs::read_to_string(file).ok().filter(|text| !text.is_empty()).map(|text| (file, text))
+        });
+        let (Some(own), Some((file, sources))) = (own, sources) else {
+            return Err(
+                "images are built on Debian and Ubuntu; elsewhere pull the makers' own".to_owned()
+            );
+        };
+        tools::provide_program("mmdebstrap", "mmdebstrap", options.install)?;
+        let release = (self.release)(own);
+        let work = Work::create()?;
+        let sources = sources.replace(own, release);
+        let extension = Path::new(file).extension().unwrap_or_default();
+        let file = work.0.join("system").with_extension(extension);
+        fs::write(&file, sources).map_err(|error| told(&file, &error))?;
+        let archive = work.0.join("base.tar");
+        let mut strap = Command::new("mmdebstrap");
+        strap.args(["--quiet", "--variant=minbase", "--include=ca-certificates"]);
+        strap.args(["man", "doc"].map(|it| format!("--dpkgopt=path-exclude=/usr/share/{it}/*")));
+        let no_caches = r#"printf 'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'"#;
+        strap.arg(format!(r#"--customize-hook={no_caches} >"$1/etc/apt/apt.conf.d/no-caches""#));
+        strap.arg(release).arg(&archive).arg(file);
+        command::run(strap, "mmdebstrap")?;
+        let mut tar = Command::new("tar");
+        tar.arg("--delete").arg("--file").arg(&archive).args(CACHES).stderr(Stdio::null());
+        // They are not there with every version of apt, and that is as well.
+        let _ = tar.status();
+        docker.run(&["import", &archive.to_string_lossy(), &self.tag()])?;
+        Ok("built")
+    }
 }
 
 impl Image {
@@ -146,7 +177,8 @@ impl Image {
 
     /// The checksum of the base and of all files that the image is built from.
     fn recipe(&self, docker: &Docker, folder: &Path) -> Result<String, String> {
-        let mut parts = docker.run(&["image", "inspect", "--format", "{{.Id}}", BASE])?;
+        let mut parts =
+            docker.run(&["image", "inspect", "--format", "{{.Id}}", &self.base.tag()])?;
         let mut files: Vec<PathBuf> = entries(folder)?;
         files.sort();
         for file in files {
@@ -207,7 +239,7 @@ mod tests {
         for image in IMAGES {
             let file = command::root().join("xtask/images").join(image.name).join("Dockerfile");
             let text = fs::read_to_string(&file).unwrap();
-            assert!(text.contains(&format!("FROM {BASE}\n")), "{}", image.name);
+            assert!(text.contains(&format!("FROM {}\n", image.base.tag())), "{}", image.name);
             assert!(text.contains("LABEL session-tests.stand-in="), "{}", image.name);
             assert_eq!(text.contains("COPY server"), image.server.is_some(), "{}", image.name);
         }

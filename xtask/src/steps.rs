@@ -63,6 +63,9 @@ const NO_PROVIDER: &str = "test -p session-redis --features tls-rustls --test it
 
 const CONTAINERS: &str = "test -p conformance-tests --features containers --test containers";
 
+/// Each of its tests runs the whole suite.
+const POOLER: &str = "test -p session-postgres --test pgbouncer -- --test-threads=1";
+
 /// The steps in their order: cheap ones that fail early first.
 pub(crate) fn all(scope: Scope) -> Vec<Step> {
     let own = |name, purpose, action| Step { name, purpose, action: Action::Own(action) };
@@ -113,6 +116,13 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
             cargo("provisioner", "how containers start and end", CONTAINERS),
             own("containers", "the suites on servers in containers", |context| {
                 matrix::run_containers(&context.environment())
+            }),
+            own("pooler", "PostgreSQL behind a PgBouncer of today", |context| {
+                let mut environment = context.environment();
+                environment.retain(|(name, _)| *name != "SESSION_TEST_BACKEND");
+                environment.push(("SESSION_TEST_BACKEND", "container".into()));
+                environment.push(("SESSION_TEST_POSTGRES_IMAGE", images::PGBOUNCER.into()));
+                run_cargo_with(&words(POOLER), &environment)
             }),
             own("no-containers", "no container of the tests stays", |context| {
                 context.docker()?.expect_no_leftovers()

@@ -5,36 +5,56 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::user::User;
+
+/// Where it is mounted, in the server's folder.
+pub(super) const FOLDER: &str = "disk";
+
 /// Runs the command in a name space of its own, where the first argument is a file system of the size that is the
-/// second. The process stays the same throughout. Who is not root asks the kernel for a user name space too.
+/// second, with what is in the third copied to it. The process stays the same throughout. Root, who may mount, then
+/// becomes the user that is the fourth argument. Who is not root asks the kernel for a user name space too, and stays who
+/// they are in it.
 const MOUNT: &str = r#"
-[ "$(id -u)" = 0 ] && as= || as=-Ur
+[ "$(id -u)" = 0 ] && as= || as='--map-current-user --keep-caps'
 exec unshare $as -m sh -c '
     mount -t tmpfs -o "size=$2,mode=0700" tmpfs "$1" || exit
-    shift 2
+    [ -z "$3" ] || cp -a "$3/." "$1" || exit
+    user=$4
+    shift 4
+    [ -z "$user" ] || exec setpriv --reuid="${user%:*}" --regid="${user#*:}" --clear-groups "$@"
     exec "$@"
 ' disk "$@"
 "#;
 
 const FILLER: &str = "filler";
 
-/// The command, with a disk of so many bytes over `folder`. Its content is gone when the server ends.
-pub(super) fn with_disk(command: &Command, folder: &Path, bytes: u64) -> io::Result<Command> {
+/// The command of the server in `home`, with a disk of so many bytes, on which is at first what is in `contents`. What
+/// is on it is gone when the server ends.
+pub(super) fn with_disk(
+    command: &Command,
+    home: &Path,
+    bytes: u64,
+    contents: Option<&Path>,
+    user: Option<&User>,
+) -> io::Result<Command> {
     if !cfg!(target_os = "linux") {
         let text = "a disk of a server's own needs Linux";
         return Err(io::Error::new(ErrorKind::Unsupported, text));
     }
-    fs::create_dir_all(folder)?;
+    let folder = home.join(FOLDER);
+    fs::create_dir_all(&folder)?;
     let mut mounted = Command::new("sh");
     mounted.args(["-c", MOUNT, "disk"]).arg(folder).arg(bytes.to_string());
+    mounted.arg(contents.unwrap_or(Path::new("")));
+    mounted.arg(user.map(User::to_string).unwrap_or_default());
     mounted.arg(command.get_program()).args(command.get_args());
     Ok(mounted)
 }
 
 /// Leaves no room on the disk of a running server.
-pub(super) fn fill(pid: u32, folder: &Path) -> io::Result<()> {
+pub(super) fn fill(pid: u32, home: &Path) -> io::Result<()> {
     let zeros = [0; 4096];
-    let mut filler = File::create(seen_by(pid, folder).join(FILLER))?;
+    let mut filler = File::create(seen_by(pid, home).join(FILLER))?;
     loop {
         match filler.write(&zeros) {
             Ok(_) => {}
@@ -45,12 +65,13 @@ pub(super) fn fill(pid: u32, folder: &Path) -> io::Result<()> {
 }
 
 /// Gives the room back.
-pub(super) fn empty(pid: u32, folder: &Path) -> io::Result<()> {
-    fs::remove_file(seen_by(pid, folder).join(FILLER))
+pub(super) fn empty(pid: u32, home: &Path) -> io::Result<()> {
+    fs::remove_file(seen_by(pid, home).join(FILLER))
 }
 
-/// The folder as the process sees it.
-fn seen_by(pid: u32, folder: &Path) -> PathBuf {
-    let inside = folder.strip_prefix("/").unwrap_or(folder);
+/// The disk of the server in `home`, as the process sees it.
+pub(super) fn seen_by(pid: u32, home: &Path) -> PathBuf {
+    let folder = home.join(FOLDER);
+    let inside = folder.strip_prefix("/").unwrap_or(&folder);
     PathBuf::from(format!("/proc/{pid}/root")).join(inside)
 }

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::disk;
 use super::image::{Contents, Image};
 use super::locate::Kind;
 use super::location::{self, Location, percent_encoded};
@@ -35,6 +36,8 @@ pub struct PostgresOptions {
     settings: Vec<String>,
     password: Option<String>,
     tls: bool,
+    /// Bytes of a disk of its own.
+    disk: Option<u64>,
 }
 
 impl PostgresOptions {
@@ -63,6 +66,17 @@ impl PostgresOptions {
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    /// Gives the server a disk of its own with room for so many bytes, which [`fill_disk`](Server::fill_disk)
+    /// fills. An empty server takes about forty million. What is on it is gone when the server ends, however it
+    /// ends.
+    ///
+    /// On Linux only, as root or where the kernel lets users have name spaces of their own.
+    #[must_use]
+    pub fn disk(mut self, bytes: u64) -> Self {
+        self.disk = Some(bytes);
         self
     }
 }
@@ -194,16 +208,25 @@ impl Product for Postgres {
         Ok(postgres)
     }
 
+    fn has_disk(&self) -> bool {
+        self.options.disk.is_some()
+    }
+
     fn command(&self, site: &Site) -> io::Result<Command> {
         let mut command = Command::new(site.program());
-        command.arg("-D").arg(&self.data).arg("-p").arg(site.ports()[0].to_string());
-        Ok(command)
+        let disk = site.folder().join(disk::FOLDER);
+        let data = if self.has_disk() { &disk } else { &self.data };
+        command.arg("-D").arg(data).arg("-p").arg(site.ports()[0].to_string());
+        let Some(bytes) = self.options.disk else { return Ok(command) };
+        disk::with_disk(&command, site.folder(), bytes, Some(&self.data), site.user())
     }
 
     /// The server writes its process id into its folder, and whether it is ready.
     fn ask(&self, ports: &[u16], pid: Option<u32>) -> io::Result<Answer> {
         if let Some(pid) = pid {
-            let state = std::fs::read_to_string(self.data.join("postmaster.pid"))?;
+            let home = self.data.parent().unwrap_or(&self.data);
+            let data = if self.has_disk() { disk::seen_by(pid, home) } else { self.data.clone() };
+            let state = std::fs::read_to_string(data.join("postmaster.pid"))?;
             let mut lines = state.lines().map(str::trim);
             let is_ours = lines.next() == Some(&pid.to_string());
             let status = lines.nth(6).unwrap_or_default();

@@ -88,6 +88,11 @@ pub trait Product: fmt::Debug + Sized + Send + Sync + 'static {
     /// Helpers are run with [`Site::run`], which runs them as the right user.
     fn prepare(options: Self::Options, site: &Site) -> io::Result<Self>;
 
+    /// Whether it has a disk of its own, in [`disk::FOLDER`](super::disk::FOLDER).
+    fn has_disk(&self) -> bool {
+        false
+    }
+
     /// How many ports a server needs. The first one is the port of its URL.
     fn port_count(&self) -> usize {
         1

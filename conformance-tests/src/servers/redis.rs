@@ -119,27 +119,6 @@ impl Server<Redis> {
         self.kind().tls_files.as_ref()
     }
 
-    /// Leaves no room on the disk that was asked for.
-    pub fn fill_disk(&self) -> Result<(), ServerError> {
-        self.on_disk("fill its disk", disk::fill)
-    }
-
-    /// Gives the room back.
-    pub fn empty_disk(&self) -> Result<(), ServerError> {
-        self.on_disk("empty its disk", disk::empty)
-    }
-
-    fn on_disk(
-        &self,
-        doing: &str,
-        act: impl Fn(u32, &Path) -> io::Result<()>,
-    ) -> Result<(), ServerError> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, "no running server with a disk");
-        let disk = self.kind().options.disk.and(self.pid()).ok_or_else(missing);
-        disk.and_then(|pid| act(pid, &self.folder().join(DISK)))
-            .map_err(|error| ServerError::control(&format!("{}: {doing}", self.label()), &error))
-    }
-
     /// Sends one command on a new connection and answers its reply as text, an array as one line per
     /// element. For driving the server into a state without a driver; an error reply is an error.
     pub fn command(&self, words: &[&str]) -> Result<String, ServerError> {
@@ -232,6 +211,10 @@ impl Product for Redis {
         if self.options.tls { 2 } else { 1 }
     }
 
+    fn has_disk(&self) -> bool {
+        self.options.disk.is_some()
+    }
+
     fn configure(&self, site: &Site) -> io::Result<()> {
         std::fs::write(site.folder().join(CONFIG), self.config(site))
     }
@@ -240,7 +223,7 @@ impl Product for Redis {
         let mut command = Command::new(site.program());
         command.arg(site.folder().join(CONFIG));
         match self.options.disk {
-            Some(bytes) => disk::with_disk(&command, &self.data(site), bytes),
+            Some(bytes) => disk::with_disk(&command, site.folder(), bytes, None, None),
             None => Ok(command),
         }
     }
@@ -295,9 +278,6 @@ impl Product for Redis {
 }
 
 const CONFIG: &str = "redis.conf";
-/// The folder of a disk of its own.
-const DISK: &str = "disk";
-
 impl Redis {
     fn config(&self, site: &Site) -> String {
         let mut config = format!(
@@ -327,7 +307,7 @@ impl Redis {
     /// Where the server keeps its data.
     fn data(&self, site: &Site) -> PathBuf {
         match self.options.disk {
-            Some(_) => site.folder().join(DISK),
+            Some(_) => site.folder().join(disk::FOLDER),
             None => site.folder().to_owned(),
         }
     }

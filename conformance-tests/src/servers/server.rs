@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::disk;
 use super::error::{ServerError, ServerErrorKind};
 use super::locate::{self, Environment, Kind};
 use super::process::{Launch, Process, Signal};
@@ -14,7 +15,7 @@ use super::product::{Answer, Identity, Product};
 use super::site::Site;
 
 /// Generous, because test machines are busy; a healthy server answers much sooner.
-const START_PATIENCE: Duration = Duration::from_secs(30);
+const START_PATIENCE: Duration = Duration::from_secs(60);
 const END_PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
 const PORT_ATTEMPTS: u32 = 10;
@@ -33,7 +34,7 @@ pub struct Server<P: Product> {
 }
 
 impl<P: Product> Server<P> {
-    /// Starts a server and waits until it is ready, for at most thirty seconds.
+    /// Starts a server and waits until it is ready, for at most a minute.
     ///
     /// Looks for the program in the environment, then in `PATH`, then where its packages put it; see the
     /// [module](crate::servers). A URL in the environment is not used here: that server is not ours to
@@ -176,6 +177,27 @@ impl<P: Product> Server<P> {
         &self.identity
     }
 
+    /// Leaves no room on the server's own disk, if it was started with one.
+    pub fn fill_disk(&self) -> Result<(), ServerError> {
+        self.on_disk("fill its disk", disk::fill)
+    }
+
+    /// Gives the room back.
+    pub fn empty_disk(&self) -> Result<(), ServerError> {
+        self.on_disk("empty its disk", disk::empty)
+    }
+
+    fn on_disk(
+        &self,
+        doing: &str,
+        act: impl Fn(u32, &Path) -> io::Result<()>,
+    ) -> Result<(), ServerError> {
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "no running server with a disk");
+        let pid = self.pid().filter(|_| self.kind().has_disk()).ok_or_else(missing);
+        pid.and_then(|pid| act(pid, self.folder()))
+            .map_err(|error| ServerError::control(&format!("{}: {doing}", self.label()), &error))
+    }
+
     /// Names the server in errors.
     pub(super) fn label(&self) -> String {
         label::<P>(&self.site)
@@ -253,7 +275,8 @@ fn launch<P: Product>(product: &P, site: &Site) -> Result<Process, LaunchError> 
     }
     let mut process = Process::start(&Launch {
         command,
-        user: site.user().copied(),
+        // Who mounts a disk changes the user afterwards.
+        user: site.user().copied().filter(|_| !product.has_disk()),
         log: site.log_file(),
         end_signal: P::END,
     })

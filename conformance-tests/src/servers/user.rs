@@ -1,5 +1,6 @@
 //! Running as somebody else: some servers refuse to be root.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::process::Command;
@@ -44,6 +45,13 @@ impl User {
         let mut fields = line.split(':').skip(1);
         let mut number = || fields.next()?.parse().ok();
         Some(Self { uid: number()?, gid: number()? })
+    }
+}
+
+/// As `uid:gid`.
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.uid, self.gid)
     }
 }
 

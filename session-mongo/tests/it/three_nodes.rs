@@ -15,7 +15,7 @@ use crate::support::{kind, login, now, on_own_thread, unique_name, within};
 /// The deadline of a call, and room for a busy machine.
 const LONGEST_CALL: Duration = Duration::from_secs(6);
 /// An election, on a busy machine, and the driver's finding out.
-const ELECTION: Duration = Duration::from_mins(1);
+const ELECTION: Duration = Duration::from_secs(60);
 
 /// Three servers at a time are enough for a machine.
 static ONE_SET: Mutex<()> = Mutex::const_new(());

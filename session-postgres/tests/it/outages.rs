@@ -12,8 +12,8 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::sleep;
 
 use crate::support::{
-    RECOVERY, Raw, kind, login, minutes, now, on_own_thread, own_server, revision, store_on,
-    unique_name, within,
+    RECOVERY, Raw, kind, login, minutes, now, on_own_thread, own_server, record, revision,
+    store_on, unique_name, within,
 };
 
 /// The deadline of a call, and room for a busy machine.
@@ -231,4 +231,44 @@ async fn f21_a_password_that_is_changed_is_denied_and_never_shown() {
     assert!(!format!("{store:?} {error:?} {error} {source}").contains("canary"));
     raw.run("ALTER ROLE postgres PASSWORD 'canary-one'").await;
     assert_eq!(within(RECOVERY, || store.load(session.id(), now())).await, Some(session));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn f12_a_full_disk_refuses_writes_and_still_ends_sessions_and_serves_reads() {
+    const HELP: &str = "The disk that is filled is mounted in a name space of its own: run the test as root, or \
+                        allow users name spaces (`sysctl kernel.unprivileged_userns_clone=1`). In a container \
+                        it takes the capability SYS_ADMIN.";
+
+    let options = PostgresOptions::new().disk(96 << 20).config("autovacuum", "off");
+    let started = tokio::task::spawn_blocking(|| PostgresServer::start(options)).await.unwrap();
+    let server = Arc::new(started.unwrap_or_else(|error| panic!("{error}\n{HELP}")));
+    let (store, _) = store_on(&server.url()).await;
+    let (kept, ended) = (login(), login());
+    for session in [&kept, &ended] {
+        let _ = store.create(session, now()).await.unwrap();
+    }
+
+    on_own_thread(&server, |server| server.fill_disk().unwrap()).await;
+    // The last page of the table still takes a few rows.
+    let full = Instant::now();
+    let refused = loop {
+        match store.create(&record(), now()).await {
+            Ok(_) => assert!(full.elapsed() < Duration::from_secs(20), "the disk is not full"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.kind(), StoreErrorKind::ReadOnly, "{refused:?}");
+    // There is no room for another version of the record.
+    let change = kept.change(revision()).payload(vec![7; 100_000]);
+    assert_eq!(kind(store.update(&change, now()).await), StoreErrorKind::ReadOnly);
+    assert_eq!(store.load(kept.id(), now()).await.unwrap().as_ref(), Some(&kept));
+    // A logout takes no room.
+    assert!(store.delete(ended.id(), now()).await.unwrap());
+    assert_eq!(store.load(ended.id(), now()).await.unwrap(), None);
+
+    on_own_thread(&server, |server| server.empty_disk().unwrap()).await;
+    let updated = within(RECOVERY, || store.update(&change, now())).await;
+    assert_eq!(updated, UpdateOutcome::Updated);
+    assert_eq!(store.load(ended.id(), now()).await.unwrap(), None);
 }
