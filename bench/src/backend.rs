@@ -19,6 +19,7 @@ pub(crate) const BACKENDS: &[&dyn Backend] = &[
     &crate::postgres::Postgres,
     &crate::mongo::Mongo,
     &crate::dynamo::Dynamo,
+    &crate::http::Http,
 ];
 
 /// An operation that is measured.
@@ -78,7 +79,22 @@ pub(crate) trait Backend: Sync {
     /// As on the command line.
     fn name(&self) -> &'static str;
 
+    /// Those that are measured.
+    fn operations(&self) -> &'static [Op] {
+        &Op::ALL
+    }
+
+    /// Those of [`TASKS`] that are measured.
+    fn tasks(&self) -> &'static [usize] {
+        &TASKS
+    }
+
     fn goals(&self) -> &'static [Goal];
+
+    /// Whether load is measured in a small and in a large store.
+    fn has_scale(&self) -> bool {
+        true
+    }
 
     /// How many times as long a load may take with the large number of sessions as with the small one.
     fn scale_goal(&self) -> Option<f64>;

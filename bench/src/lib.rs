@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `backend.rs` | what a backend and a contestant are, and the list of backends |
 //! | `memory.rs`, `redis.rs`, … | one backend each: its contestants, its goals, its sizes |
+//! | `http.rs` | requests from end to end, on Redis |
 //! | `home.rs` | the server of a run: one of its own, or a given one |
 //! | `ours.rs` | any `SessionStore` as a contestant |
 //! | `plain.rs` | anything that reads and writes by key as a contestant: raw drivers, peers |
@@ -16,6 +17,7 @@ mod backend;
 mod dynamo;
 mod heap;
 mod home;
+mod http;
 mod memory;
 mod mongo;
 mod options;

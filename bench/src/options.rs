@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(options.json, PathBuf::from("x"));
         assert_eq!(parse("").unwrap().backends.len(), BACKENDS.len());
         assert!(parse("--quick").unwrap().rounds < parse("").unwrap().rounds);
-        assert!(help().contains("memory, redis, postgres, mongo, dynamo"));
+        assert!(help().contains("memory, redis, postgres, mongo, dynamo, http"));
     }
 
     #[test]

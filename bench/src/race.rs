@@ -22,7 +22,8 @@ pub(crate) async fn measure(
     arena: &Arena,
     settings: &Settings,
 ) -> Result<Vec<Cell>, BoxError> {
-    let operations = settings.options.operations();
+    let mut operations = settings.options.operations();
+    operations.retain(|op| backend.operations().contains(op));
     if operations.is_empty() {
         return Ok(Vec::new());
     }
@@ -36,7 +37,8 @@ pub(crate) async fn measure(
     }
     let mut cells = Vec::new();
     for op in operations {
-        for (at, tasks) in TASKS.into_iter().enumerate() {
+        let measured = |tasks: &usize| backend.tasks().contains(tasks);
+        for (at, tasks) in TASKS.into_iter().enumerate().filter(|(_, tasks)| measured(tasks)) {
             eprintln!("{}: {op}, {tasks} at a time", backend.name());
             let goal = backend.goals().iter().find(|goal| goal.op == op);
             let goal = goal.map(|goal| goal.ratios[at]);
@@ -61,7 +63,10 @@ async fn rounds(
     server: &dyn Server,
     settings: &Settings,
 ) -> Result<Vec<Vec<Sample>>, BoxError> {
-    let count = operations_per_phase(&mut lanes[0], op, tasks, server, settings).await?;
+    // The same for all: as many as suit the raw driver.
+    let Lane { contestant, population } = &mut lanes[0];
+    let most = Plan { op, tasks, count: settings.phase_operations };
+    let count = operations_per_phase(*contestant, population, most, server, settings.phase).await?;
     let mut samples = vec![Vec::new(); lanes.len()];
     for round in 0..settings.options.rounds {
         for turn in 0..lanes.len() {
@@ -153,20 +158,19 @@ pub(crate) async fn fill(
     Ok(())
 }
 
-/// As many for each task as the raw driver does in the time of a phase; the same for all.
-async fn operations_per_phase(
-    raw: &mut Lane<'_>,
-    op: Op,
-    tasks: usize,
+/// As many for each task as the contestant does in the time of a phase, `most` of all tasks together.
+pub(crate) async fn operations_per_phase(
+    contestant: &dyn Contestant,
+    population: &mut Population,
+    Plan { op, tasks, count: most }: Plan,
     server: &dyn Server,
-    settings: &Settings,
+    time: Duration,
 ) -> Result<usize, BoxError> {
-    let Lane { contestant, population } = raw;
-    let most = (settings.phase_operations / tasks).max(1);
+    let most = (most / tasks).max(1);
     let mut count = most.min(4);
     loop {
-        let sample = phase(*contestant, population, Plan { op, tasks, count }, server).await?;
-        if sample.seconds >= settings.phase.as_secs_f64() / 2.0 || count == most {
+        let sample = phase(contestant, population, Plan { op, tasks, count }, server).await?;
+        if sample.seconds >= time.as_secs_f64() / 2.0 || count == most {
             return Ok(count);
         }
         count = most.min(count * 2);

@@ -39,7 +39,7 @@ const MESSAGE_PACK_GOAL: f64 = 590.0;
 /// Connections of the pool that `from_pool` gets.
 const POOL_SIZE: usize = 16;
 /// An hour of idle time, and the margin that our store adds.
-const TTL_MS: u64 = 3_900_000;
+pub(crate) const TTL_MS: u64 = 3_900_000;
 /// A server that is this slow is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -132,7 +132,7 @@ fn pooled(place: &mut Place, settings: &Settings) -> Result<StoreContestant, Box
     })
 }
 
-async fn connect(url: &str) -> Result<MultiplexedConnection, BoxError> {
+pub(crate) async fn connect(url: &str) -> Result<MultiplexedConnection, BoxError> {
     let info = url.into_connection_info()?;
     let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
     let config = AsyncConnectionConfig::new()
@@ -157,24 +157,8 @@ impl Place {
         let home = Home::open(settings, NAME, || RedisServer::start(RedisOptions::new()))?;
         let connection = connect(&home.url).await?;
         let rng = own_rng()?;
-        let (description, prefixes) = (String::new(), Vec::new());
-        let mut place = Self { home, description, connection, rng, prefixes };
-        place.description = place.describe().await?;
-        Ok(place)
-    }
-
-    async fn describe(&self) -> Result<String, BoxError> {
-        let info: String = self.ask(redis::cmd("INFO").arg("server")).await?;
-        let field = |name: &str| {
-            let value = info.lines().find_map(|line| line.strip_prefix(name));
-            value.map(|value| value.trim().to_owned())
-        };
-        let version = field("redis_version:").unwrap_or_else(|| "of unknown version".into());
-        let product = match field("valkey_version:") {
-            Some(version) => format!("Valkey {version}"),
-            None => format!("Redis {version}"),
-        };
-        Ok(self.home.describe(&product))
+        let description = home.describe(&version(&connection).await?);
+        Ok(Self { home, description, connection, rng, prefixes: Vec::new() })
     }
 
     fn new_prefix(&mut self) -> String {
@@ -184,25 +168,56 @@ impl Place {
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, BoxError> {
-        Ok(command.query_async(&mut self.connection.clone()).await?)
+        ask(&self.connection, command).await
     }
+}
 
-    async fn keys(&self, prefix: &str) -> Result<Vec<Vec<u8>>, BoxError> {
-        let (mut keys, mut cursor) = (Vec::new(), 0_u64);
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(format!("{prefix}:*")).arg("COUNT").arg(1_000);
-            let (next, found): (u64, Vec<Vec<u8>>) = self.ask(&scan).await?;
-            keys.extend(found);
-            if next == 0 {
-                // A scan may show a key twice.
-                keys.sort_unstable();
-                keys.dedup();
-                return Ok(keys);
-            }
-            cursor = next;
+async fn ask<T: FromRedisValue>(on: &MultiplexedConnection, command: &Cmd) -> Result<T, BoxError> {
+    Ok(command.query_async(&mut on.clone()).await?)
+}
+
+/// Product and version.
+pub(crate) async fn version(on: &MultiplexedConnection) -> Result<String, BoxError> {
+    let info: String = ask(on, redis::cmd("INFO").arg("server")).await?;
+    let field = |name: &str| {
+        let value = info.lines().find_map(|line| line.strip_prefix(name));
+        value.map(|value| value.trim().to_owned())
+    };
+    let version = field("redis_version:").unwrap_or_else(|| "of unknown version".into());
+    Ok(match field("valkey_version:") {
+        Some(version) => format!("Valkey {version}"),
+        None => format!("Redis {version}"),
+    })
+}
+
+async fn keys(on: &MultiplexedConnection, prefix: &str) -> Result<Vec<Vec<u8>>, BoxError> {
+    let (mut keys, mut cursor) = (Vec::new(), 0_u64);
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(format!("{prefix}:*")).arg("COUNT").arg(1_000);
+        let (next, found): (u64, Vec<Vec<u8>>) = ask(on, &scan).await?;
+        keys.extend(found);
+        if next == 0 {
+            // A scan may show a key twice.
+            keys.sort_unstable();
+            keys.dedup();
+            return Ok(keys);
+        }
+        cursor = next;
+    }
+}
+
+/// Removes all that has one of these prefixes.
+pub(crate) async fn remove(
+    on: &MultiplexedConnection,
+    prefixes: &[String],
+) -> Result<(), BoxError> {
+    for prefix in prefixes {
+        for keys in keys(on, prefix).await?.chunks(1_000) {
+            let _: u64 = ask(on, redis::cmd("UNLINK").arg(keys)).await?;
         }
     }
+    Ok(())
 }
 
 #[async_trait]
@@ -228,12 +243,7 @@ impl Server for Place {
         if self.home.is_private() {
             return Ok(());
         }
-        for prefix in &self.prefixes {
-            for keys in self.keys(prefix).await?.chunks(1_000) {
-                let _: u64 = self.ask(redis::cmd("UNLINK").arg(keys)).await?;
-            }
-        }
-        Ok(())
+        remove(&self.connection, &self.prefixes).await
     }
 }
 
@@ -261,7 +271,7 @@ impl Subject<'_> {
 
         let prefix = self.place.prefixes.last().ok_or("there is no prefix")?;
         let mut bytes_by_type = BTreeMap::<String, u64>::new();
-        for key in self.place.keys(prefix).await? {
+        for key in keys(&self.place.connection, prefix).await? {
             let kind: String = self.place.ask(redis::cmd("TYPE").arg(&key)).await?;
             let usage: u64 = self.place.ask(redis::cmd("MEMORY").arg("USAGE").arg(&key)).await?;
             *bytes_by_type.entry(kind).or_default() += usage;

@@ -76,7 +76,7 @@ async fn measure(backend: &dyn Backend, settings: &Settings) -> Result<BackendRe
         eprintln!("{}: bytes per session", backend.name());
         sizes = backend.sizes(settings).await?;
     }
-    if settings.options.wants(Part::Scale) {
+    if settings.options.wants(Part::Scale) && backend.has_scale() {
         scale = scale::measure(backend, settings).await?;
     }
     Ok(BackendReport { name: backend.name(), server, cells, sizes, scale })

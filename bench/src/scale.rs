@@ -66,7 +66,16 @@ async fn rounds(
     let mut all: Vec<_> = pairs
         .map(|(contestant, arena)| Series { contestant, arena, samples: Vec::new() })
         .collect();
-    let count = (settings.scale_operations / tasks).max(1);
+    let Arena { contestants, server } = &arenas[0];
+    let most = Plan { op: Op::Load, tasks, count: settings.scale_operations };
+    let count = race::operations_per_phase(
+        &*contestants[all[0].contestant],
+        &mut populations[0],
+        most,
+        &**server,
+        settings.phase,
+    )
+    .await?;
     for round in 0..settings.options.rounds {
         for turn in 0..all.len() {
             let at = (turn + round) % all.len();

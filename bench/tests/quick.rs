@@ -33,6 +33,8 @@ fn a_quick_run_measures_every_cell_of_every_backend() {
     assert_eq!(report["payload"]["raw"], 472);
 
     let backends = array(&report, "backends");
+    let http = backends.last().unwrap();
+    assert_eq!((http["name"].as_str(), array(http, "cells").len()), (Some("http"), 2 * 2));
     let expected = [
         ("memory", 2, 10),
         ("redis", 3, 10),
@@ -40,7 +42,7 @@ fn a_quick_run_measures_every_cell_of_every_backend() {
         ("mongo", 2, 10),
         ("dynamo", 2, 8),
     ];
-    assert_eq!(backends.len(), expected.len());
+    assert_eq!(backends.len(), expected.len() + 1);
     for (backend, (name, contestants, goals)) in backends.iter().zip(expected) {
         assert_eq!(backend["name"], name);
         let cells = array(backend, "cells");
@@ -74,9 +76,15 @@ fn a_quick_run_measures_every_cell_of_every_backend() {
     // With the index entries of those with a subject.
     assert_eq!(array(&backends[4], "sizes").len(), 5 + 2);
     assert_eq!(array(&report, "tokens").len(), 2);
-    for backend in
-        ["## memory: ", "## redis: ", "## postgres: ", "## mongo: ", "## dynamo: ", "## tokens"]
-    {
+    for backend in [
+        "## memory: ",
+        "## redis: ",
+        "## postgres: ",
+        "## mongo: ",
+        "## dynamo: ",
+        "## http: ",
+        "## tokens",
+    ] {
         assert!(text.contains(backend), "{text}");
     }
 }

@@ -1,102 +1,27 @@
 //! The same application on each framework answers the same.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+mod story;
 
-/// The example that cargo built beside this test, running.
-struct App {
-    process: Child,
-    address: String,
-    /// What a browser would keep.
-    cookie: String,
-}
-
-impl App {
-    fn start(name: &str) -> Self {
-        let test = std::env::current_exe().expect("the path of this test");
-        let target = test.ancestors().nth(2).expect("the target folder");
-        let program =
-            target.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-        let mut process = Command::new(program)
-            .arg("127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("build it first: cargo build --package examples --examples");
-        let mut line = String::new();
-        let stdout = process.stdout.take().expect("its output");
-        BufReader::new(stdout).read_line(&mut line).expect("a line that says where it is");
-        let address = line.trim().strip_prefix("http://").expect("an address").to_owned();
-        Self { process, address, cookie: String::new() }
-    }
-
-    /// The status line's code and the body.
-    fn ask(&mut self, method: &str, path: &str, form: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).expect("a connection");
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nCookie: {}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
-            self.address,
-            self.cookie,
-            form.len()
-        )
-        .expect("it is sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        for line in head.lines() {
-            let (name, value) = line.split_once(": ").unwrap_or_default();
-            if name.eq_ignore_ascii_case("set-cookie") {
-                value.split(';').next().unwrap_or_default().clone_into(&mut self.cookie);
-            }
-        }
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        (status.expect("a status"), body.to_owned())
-    }
-}
-
-impl Drop for App {
-    fn drop(&mut self) {
-        // It may have ended by itself, and then the test has failed already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn the_same_story_is_told_by(name: &str) {
-    let mut app = App::start(name);
-    assert_eq!(app.ask("GET", "/", ""), (200, "visit 1 of a visitor\n".to_owned()));
-    assert!(app.cookie.starts_with("session="), "{}", app.cookie);
-    assert_eq!(app.ask("GET", "/", ""), (200, "visit 2 of a visitor\n".to_owned()));
-    assert_eq!(app.ask("GET", "/account", "").0, 401);
-
-    let before = app.cookie.clone();
-    assert_eq!(app.ask("POST", "/sign-in", "name=alice").0, 303);
-    assert_ne!(app.cookie, before, "a login changes the token");
-    assert_eq!(app.ask("GET", "/", ""), (200, "visit 3 of alice\n".to_owned()));
-    assert_eq!(app.ask("GET", "/account", ""), (200, "the account of alice\n".to_owned()));
-
-    let signed_in = app.cookie.clone();
-    assert_eq!(app.ask("POST", "/sign-out", "").0, 303);
-    assert_eq!(app.cookie, "session=", "a logout removes the cookie");
-    for old in [before, signed_in] {
-        app.cookie = old;
-        assert_eq!(app.ask("GET", "/account", "").0, 401, "a token of before opens nothing");
-    }
+/// The example that cargo built beside this test.
+fn is_told_by(name: &str) {
+    let test = std::env::current_exe().expect("the path of this test");
+    let target = test.ancestors().nth(2).expect("the target folder");
+    story::is_told_by(
+        &target.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX)),
+    );
 }
 
 #[test]
 fn axum() {
-    the_same_story_is_told_by("axum");
+    is_told_by("axum");
 }
 
 #[test]
 fn actix() {
-    the_same_story_is_told_by("actix");
+    is_told_by("actix");
 }
 
 #[test]
 fn hyper_without_middleware() {
-    the_same_story_is_told_by("hyper");
+    is_told_by("hyper");
 }

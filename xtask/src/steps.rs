@@ -63,6 +63,9 @@ const NO_PROVIDER: &str = "test -p session-redis --features tls-rustls --test it
 
 const CONTAINERS: &str = "test -p conformance-tests --features containers --test containers";
 
+const SALVO: &str =
+    "test --quiet --locked --manifest-path examples/salvo/Cargo.toml --target-dir target/salvo";
+
 /// Each of its tests runs the whole suite.
 const POOLER: &str = "test -p session-postgres --test pgbouncer -- --test-threads=1";
 
@@ -141,6 +144,7 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
             cargo("one-provider", "TLS with one crypto provider", ONE_PROVIDER),
             cargo("no-provider", "TLS with no crypto provider", NO_PROVIDER),
             cargo("no-stores", "the examples with memory alone", "test -p examples"),
+            cargo("salvo", "another framework, in a package of its own", SALVO),
             own("features", "every crate with no feature, each one alone, and all", |_| {
                 features::check()
             }),

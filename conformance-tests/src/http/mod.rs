@@ -55,6 +55,7 @@
 
 mod app;
 mod client;
+mod crowd;
 mod cx;
 mod fixture;
 mod in_process;
@@ -63,6 +64,7 @@ mod rules;
 mod suite;
 
 pub use app::{App, AppBody, AppRequest, AppResponse};
+pub use crowd::crowd;
 pub use fixture::{HttpFixture, Served};
 pub use in_process::InProcess;
 pub use rule::{HttpRule, http_rules};

@@ -10,4 +10,5 @@ mod outages;
 mod privileges;
 mod rubbish;
 mod set_up;
+mod suite;
 mod three_nodes;

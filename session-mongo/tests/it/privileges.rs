@@ -9,17 +9,17 @@ use session_mongo::MongoStore;
 
 use crate::support::{Raw, alice, kind, login, minutes, now, own_server, record, revision};
 
-const DATABASE: &str = "app";
+pub(crate) const DATABASE: &str = "app";
 
 /// The command of the README.
-fn role() -> Document {
+pub(crate) fn role() -> Document {
     let readme = include_str!("../../README.md");
     let role = readme.split("```json").nth(1).unwrap().split("```").next().unwrap();
     serde_json::from_str(role).unwrap()
 }
 
 /// A server with a user who has these roles, and that user's URL.
-async fn server_with_user(roles: Vec<Bson>) -> (MongoServer, String) {
+pub(crate) async fn server_with_user(roles: Vec<Bson>) -> (MongoServer, String) {
     let server = own_server(MongoOptions::new().password("secret")).await;
     let administrator = Raw::open(&server.url(), "none").await;
     administrator.run(DATABASE, role()).await;
