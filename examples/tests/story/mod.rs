@@ -27,12 +27,12 @@ impl App {
         Self { process, address, cookie: String::new() }
     }
 
-    /// The status line's code and the body.
+    /// The status line's code and the body. By HTTP/1.0, whose bodies end with the connection.
     fn ask(&mut self, method: &str, path: &str, form: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nCookie: {}\r\n\
+            "{method} {path} HTTP/1.0\r\nHost: {}\r\nCookie: {}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
             self.address,
             self.cookie,
