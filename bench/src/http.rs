@@ -73,7 +73,7 @@ impl Backend for Http {
     }
 
     async fn open(&self, settings: &Settings) -> Result<Arena, BoxError> {
-        let home = Home::open(settings, "redis", || RedisServer::start(RedisOptions::new()))?;
+        let home = Home::open(settings, NAME, || RedisServer::start(RedisOptions::new()))?;
         let connection = connect(&home.url).await?;
         let description = home.describe(&version(&connection).await?);
         let mut rng = own_rng()?;

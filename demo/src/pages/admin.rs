@@ -6,7 +6,7 @@ use askama::Template;
 use axum::Form;
 use axum::extract::{Query, State};
 use serde::Deserialize;
-use session_core::{Count, Cursor, PageRequest, SessionId, SessionStore as _, SessionSummary};
+use session_core::{Count, Cursor, PageRequest, SessionId, SessionSummary};
 use session_tower::axum::{Session, User};
 
 use super::devices::Chosen;
@@ -101,8 +101,7 @@ pub(super) async fn end(
         session.logout().await?;
         return Ok(see("/"));
     }
-    let sessions = shop.0.site.sessions();
-    let ended = sessions.store().delete(&id, sessions.now()).await.map_err(Trouble::of_store)?;
+    let ended = shop.0.site.sessions().destroy_by_id(&id).await.map_err(Trouble::of_session)?;
     note(&session, if ended { "That session is over." } else { "That session was over already." })
         .await?;
     Ok(see("/admin"))

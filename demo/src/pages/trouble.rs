@@ -49,6 +49,9 @@ struct Notice {
     text: &'static str,
 }
 
+const BROKEN: (StatusCode, &str, &str) =
+    (StatusCode::INTERNAL_SERVER_ERROR, "Something is broken here", "The page cannot be shown.");
+
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let (status, title, text) = match self.0 {
@@ -68,19 +71,24 @@ impl IntoResponse for Trouble {
             Kind::Session(Error::Session(error)) if matches!(*error, SessionError::NotLoggedIn) => {
                 return see("/login");
             }
-            Kind::Session(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Please try again",
-                "Sessions cannot be reached at the moment. You are still signed in.",
-            ),
+            Kind::Session(error) => match error.status() {
+                503 => (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "Please try again",
+                    "Sessions cannot be reached at the moment. You are still signed in.",
+                ),
+                409 => (
+                    StatusCode::CONFLICT,
+                    "Please try again",
+                    "Your session was changed in another window meanwhile.",
+                ),
+                400 => (StatusCode::BAD_REQUEST, "That did not work", "This link is out of date."),
+                _ => BROKEN,
+            },
             Kind::BadRequest => {
                 (StatusCode::BAD_REQUEST, "That did not work", "The request makes no sense to us.")
             }
-            Kind::Template => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something is broken here",
-                "The page cannot be shown.",
-            ),
+            Kind::Template => BROKEN,
         };
         notice(status, title, text)
     }

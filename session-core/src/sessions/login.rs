@@ -4,6 +4,7 @@ use super::Sessions;
 use super::commit::{Kept, Purpose, Step};
 use super::create::NewUser;
 use crate::events::Event;
+use crate::id::SessionId;
 use crate::payload::Content;
 use crate::realm::Subject;
 use crate::record::CredentialTag;
@@ -193,16 +194,29 @@ impl<S: SessionStore + ?Sized, I> Sessions<S, I> {
     /// succeeded.
     pub async fn destroy(&self, session: &mut Session) -> Result<bool, SessionError> {
         let Some(id) = session.id() else { return Ok(false) };
-        match self.store.delete(&id, self.now()).await {
-            Ok(was_live) => {
-                Event::Destroyed.emit(Some(&id));
-                session.destroyed(&self.config.random);
-                Ok(was_live)
-            }
-            Err(error) => {
-                Event::StoreFailed.emit_error(Some(&id), &error);
-                Err(error.into())
-            }
+        let was_live = self.delete(&id).await?;
+        Event::Destroyed.emit(Some(&id));
+        session.destroyed(&self.config.random);
+        Ok(was_live)
+    }
+
+    /// Destroys the session `id`, whoever it belongs to: for an administrator, who has seen it in a
+    /// [`scan`](crate::Inspect::scan). `true` if it was live until now. A user who ends a session of their own goes
+    /// through [`destroy_one`](Sessions::destroy_one), which looks whose it is.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the store answers. The session may then still be live.
+    pub async fn destroy_by_id(&self, id: &SessionId) -> Result<bool, SessionError> {
+        let was_live = self.delete(id).await?;
+        if was_live {
+            Event::Destroyed.emit(Some(id));
         }
+        Ok(was_live)
+    }
+
+    async fn delete(&self, id: &SessionId) -> Result<bool, SessionError> {
+        let deleted = self.store.delete(id, self.now()).await;
+        Ok(deleted.inspect_err(|error| Event::StoreFailed.emit_error(Some(id), error))?)
     }
 }

@@ -109,6 +109,12 @@ async fn the_life_of_a_session_is_reported() {
         assert!(sessions.destroy_one(&alice, &id).await.unwrap());
     })
     .await;
+    assert_events(&[], async { assert!(!sessions.destroy_by_id(&id).await.unwrap()) }).await;
+    let id = setup.open(&setup.stored().await).await.id().unwrap();
+    assert_events(&["session.destroyed"], async {
+        assert!(sessions.destroy_by_id(&id).await.unwrap());
+    })
+    .await;
 }
 
 #[tokio::test]
