@@ -77,7 +77,7 @@ impl Fixture for LeastPrivileges {
 /// Those of the suite that look behind the store are not among them.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rule_is_kept_with_the_least_privileges() {
-    let suite = Suite::<LeastPrivileges>::new().effort(20).at_once(4).subject_index().inspect();
+    let suite = Suite::<LeastPrivileges>::new().effort(20).at_once(8).subject_index().inspect();
     let fixture = LeastPrivileges::begin().await;
     assert!(fixture.server.url().contains("admin:"), "everybody is let in");
     let results = suite.run(fixture, |_| true).await;
