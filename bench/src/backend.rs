@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use session_core::BoxError;
 
+use crate::home::Home;
 use crate::options::Settings;
 use crate::report::Size;
 use crate::sessions::Work;
@@ -113,20 +114,23 @@ pub(crate) struct Arena {
     pub(crate) server: Box<dyn Server>,
 }
 
-/// Where the contestants' sessions are.
+/// Where the contestants' sessions are. One that was started for the run ends when this is dropped.
 #[async_trait]
 pub(crate) trait Server: Send + Sync {
-    /// Product and version.
-    fn description(&self) -> String;
+    fn home(&self) -> &Home;
 
-    /// Whether nobody else uses it, so that it can hold a million sessions or few.
-    fn is_private(&self) -> bool;
+    /// The processor time that the server has used, if it runs beside us or says so.
+    async fn used_time(&self) -> Result<Option<Duration>, BoxError> {
+        Ok(self.home().used_time())
+    }
 
-    /// The processor time that the server has used, if it runs beside us and says so.
-    async fn used_time(&self) -> Result<Option<Duration>, BoxError>;
+    /// Removes what is left on a server that others use too.
+    async fn clean_up(&self) -> Result<(), BoxError>;
 
-    /// Removes what is left.
-    async fn close(self: Box<Self>) -> Result<(), BoxError>;
+    /// To be called at the end.
+    async fn close(&self) -> Result<(), BoxError> {
+        if self.home().is_private() { Ok(()) } else { self.clean_up().await }
+    }
 }
 
 /// How a contestant is looked at.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,18 +13,18 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 use bytes::Bytes;
+use conformance_tests::sample::unique_name;
 use conformance_tests::servers::{DynamoOptions, DynamoServer};
-use session_core::{BoxError, SessionId};
+use session_core::{BoxError, Codec, SessionId};
 use session_dynamo::DynamoStore;
 
 use crate::backend::{Arena, Backend, Contestant, Goal, Op, Server, Standing};
-use crate::home::{Home, own_name, own_rng};
+use crate::home::Home;
 use crate::options::Settings;
 use crate::ours::StoreContestant;
 use crate::plain::{Client, Plain};
 use crate::race;
-use crate::report::{Bound, Size, Unit};
-use crate::sessions::{Population, Source};
+use crate::report::Size;
 
 const GOALS: &[Goal] = &[
     Goal { op: Op::Load, ratios: [0.93, 0.93] },
@@ -71,18 +70,13 @@ impl Backend for Dynamo {
         let mut sizes = Vec::new();
         let raw = place.raw(settings).await?;
         sizes.extend(place.sizes(&raw, "bare value", Op::Create, settings.sized, None).await?);
-        let payloads = &settings.payloads;
-        for (codec, payload, goal) in [
-            ("JSON", &payloads.json, Some(SIZE_GOAL)),
-            ("MessagePack", &payloads.message_pack, None),
-        ] {
-            for (kind, op) in [("anonymous", Op::Create), ("with subject", Op::CreateWithSubject)] {
-                let ours = place.connected(payload).await?;
-                let what = format!("{codec}, {kind}");
-                sizes.extend(place.sizes(&ours, &what, op, settings.sized, goal).await?);
-            }
+        for kind in settings.payloads.kinds() {
+            let ours = place.connected(kind.payload).await?;
+            let goal = (kind.codec == Codec::Json).then_some(SIZE_GOAL);
+            let (what, sessions) = (kind.to_string(), settings.sized);
+            sizes.extend(place.sizes(&ours, &what, kind.op(), sessions, goal).await?);
         }
-        Box::new(place).close().await?;
+        place.close().await?;
         Ok(sizes)
     }
 }
@@ -96,10 +90,8 @@ struct Tenant<C> {
 /// A server, and the tables that are used on it.
 struct Place {
     home: Home,
-    description: String,
     /// Of the raw driver, and for what is asked besides.
     client: aws_sdk_dynamodb::Client,
-    prefix: String,
     tables: Vec<String>,
 }
 
@@ -111,7 +103,7 @@ impl Place {
             server.version().clone_into(&mut version);
             Ok(server)
         })?;
-        let description = home.describe(format!("DynamoDB Local {version}").trim_end());
+        let home = home.of(format!("DynamoDB Local {version}").trim_end());
         let place = home.url.split_once("://").map_or(&*home.url, |(_, place)| place);
         let address = place.split(['/', '?']).next().unwrap_or_default();
         let credentials = Credentials::new("bench", "bench", None, None, "bench");
@@ -123,12 +115,11 @@ impl Place {
             .endpoint_url(format!("http://{address}"))
             .retry_config(RetryConfig::disabled());
         let client = aws_sdk_dynamodb::Client::from_conf(config.build());
-        let prefix = own_name(&mut own_rng()?);
-        Ok(Self { home, description, client, prefix, tables: Vec::new() })
+        Ok(Self { home, client, tables: Vec::new() })
     }
 
     fn new_table(&mut self) -> String {
-        let name = format!("{}-{}", self.prefix, self.tables.len());
+        let name = unique_name();
         self.tables.push(name.clone());
         name
     }
@@ -167,13 +158,8 @@ impl Place {
         store.create_tables().await?;
         let tables = vec![table, store.subjects_table().to_owned()];
         self.tables.push(tables[1].clone());
-        let contestant = StoreContestant {
-            name: "session-dynamo, connect".into(),
-            standing: Standing::Ours,
-            store: Arc::new(store),
-            payload: payload.clone(),
-            now: Source::new(0)?.now,
-        };
+        let name = "session-dynamo, connect";
+        let contestant = StoreContestant::new(name, Standing::Ours, store, payload)?;
         Ok(Tenant { contestant, tables })
     }
 
@@ -186,8 +172,7 @@ impl Place {
         sessions: usize,
         goal: Option<f64>,
     ) -> Result<Vec<Size>, BoxError> {
-        let works = Population::new(0, 1)?.work(op, (0, 1), sessions)?;
-        race::run_all(vec![tenant.contestant.prepare(op, &works)]).await?;
+        race::store(&tenant.contestant, op, sessions).await?;
         let mut sizes = Vec::new();
         let parts = [("item", goal), ("index entry", None)];
         for (table, (part, goal)) in tenant.tables.iter().zip(parts) {
@@ -200,14 +185,8 @@ impl Place {
             }
             #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
             let value = bytes as f64 / items as f64;
-            sizes.push(Size {
-                contestant: tenant.contestant.name().into(),
-                what: format!("{what}, {part}"),
-                sessions,
-                unit: Unit::Bytes,
-                value,
-                goal: goal.map(|goal| Bound::at_most(goal, value)),
-            });
+            let what = format!("{what}, {part}");
+            sizes.push(Size::bytes(&tenant.contestant, what, sessions, value, goal));
         }
         Ok(sizes)
     }
@@ -215,22 +194,11 @@ impl Place {
 
 #[async_trait]
 impl Server for Place {
-    fn description(&self) -> String {
-        self.description.clone()
+    fn home(&self) -> &Home {
+        &self.home
     }
 
-    fn is_private(&self) -> bool {
-        self.home.is_private()
-    }
-
-    async fn used_time(&self) -> Result<Option<Duration>, BoxError> {
-        Ok(self.home.used_time())
-    }
-
-    async fn close(self: Box<Self>) -> Result<(), BoxError> {
-        if self.home.is_private() {
-            return Ok(());
-        }
+    async fn clean_up(&self) -> Result<(), BoxError> {
         for table in &self.tables {
             self.client.delete_table().table_name(table).send().await?;
         }

@@ -10,22 +10,9 @@ use conformance_tests::servers::{
 use session_core::BoxError;
 
 use crate::options::Settings;
-use crate::rng::Rng;
-use crate::sessions::Source;
 
 /// Processor time is told in hundredths of a second, whatever the system.
 const TICKS_PER_SECOND: u32 = 100;
-
-/// A name that no other run has, as long as the default prefix of our store on Redis, so that keys have the usual
-/// length.
-pub(crate) fn own_name(rng: &mut Rng) -> String {
-    format!("b{:06x}", rng.next() & 0x00ff_ffff)
-}
-
-/// Of this run.
-pub(crate) fn own_rng() -> Result<Rng, BoxError> {
-    Ok(Rng::new(Source::new(0)?.now.as_millis()))
-}
 
 /// A server that was started; it ends when it is dropped.
 pub(crate) trait Started: Send + Sync {
@@ -48,42 +35,66 @@ macro_rules! started {
 }
 started!(RedisServer, PostgresServer, MongoServer, DynamoServer);
 
-/// Where a server is.
+/// Where the sessions are.
 pub(crate) struct Home {
+    /// Empty for this process.
     pub(crate) url: String,
-    /// `None` for a server that was named on the command line.
-    started: Option<Box<dyn Started>>,
+    product: String,
+    place: Place,
+}
+
+enum Place {
+    ThisProcess,
+    Started(Box<dyn Started>),
+    /// Named on the command line.
+    Given,
 }
 
 impl Home {
+    pub(crate) fn this_process() -> Self {
+        Self { url: String::new(), product: "this process".into(), place: Place::ThisProcess }
+    }
+
     /// The server that was named for `backend`, else a new one.
     pub(crate) fn open<S: Started + 'static>(
         settings: &Settings,
         backend: &str,
         start: impl FnOnce() -> Result<S, ServerError>,
     ) -> Result<Self, BoxError> {
+        let product = String::new();
         if let Some(url) = settings.options.urls.get(backend) {
-            return Ok(Self { url: url.clone(), started: None });
+            return Ok(Self { url: url.clone(), product, place: Place::Given });
         }
         let server = start()?;
-        Ok(Self { url: server.url(), started: Some(Box::new(server)) })
+        Ok(Self { url: server.url(), product, place: Place::Started(Box::new(server)) })
+    }
+
+    /// With its product and version, once they are known.
+    pub(crate) fn of(mut self, product: impl Into<String>) -> Self {
+        self.product = product.into();
+        self
     }
 
     /// Whether nobody else uses it.
     pub(crate) fn is_private(&self) -> bool {
-        self.started.is_some()
+        !matches!(self.place, Place::Given)
     }
 
-    /// For the report.
-    pub(crate) fn describe(&self, product: &str) -> String {
-        let place = if self.is_private() { "started for this run" } else { "given" };
-        format!("{product}, {place}")
+    /// For the report: product, version, and whose it is.
+    pub(crate) fn description(&self) -> String {
+        let product = &self.product;
+        match self.place {
+            Place::ThisProcess => product.clone(),
+            Place::Started(_) => format!("{product}, started for this run"),
+            Place::Given => format!("{product}, given"),
+        }
     }
 
     /// The processor time of a server of our own with all its processes, the ended ones included, where the system
     /// says so.
     pub(crate) fn used_time(&self) -> Option<Duration> {
-        let root = self.started.as_ref()?.pid()?;
+        let Place::Started(server) = &self.place else { return None };
+        let root = server.pid()?;
         let folders = fs::read_dir("/proc").ok()?.flatten();
         let processes: Vec<_> = folders.filter_map(|it| Process::read(&it.path())).collect();
         let own = processes.iter().filter(|it| it.pid == root || it.parent == root);

@@ -7,7 +7,6 @@
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -18,6 +17,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use bytes::Bytes;
+use conformance_tests::sample::unique_name;
 use conformance_tests::servers::{RedisOptions, RedisServer};
 use dashmap::DashMap;
 use http_body_util::{BodyExt as _, Full};
@@ -33,7 +33,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::backend::{Arena, Backend, Batch, Contestant, Goal, Op, Server, Standing};
-use crate::home::{Home, own_name, own_rng};
+use crate::home::Home;
 use crate::options::Settings;
 use crate::redis::{TTL_MS, connect, remove, version};
 use crate::report::Size;
@@ -75,10 +75,9 @@ impl Backend for Http {
     async fn open(&self, settings: &Settings) -> Result<Arena, BoxError> {
         let home = Home::open(settings, NAME, || RedisServer::start(RedisOptions::new()))?;
         let connection = connect(&home.url).await?;
-        let description = home.describe(&version(&connection).await?);
-        let mut rng = own_rng()?;
+        let home = home.of(version(&connection).await?);
 
-        let prefixes = [own_name(&mut rng), own_name(&mut rng)];
+        let prefixes = [unique_name(), unique_name()];
         let [bare, ours] = &prefixes;
         let values =
             Values { connection, prefix: bare.clone(), value: settings.payloads.raw.clone() };
@@ -91,7 +90,7 @@ impl Backend for Http {
         let ours =
             Served::start("session-tower on session-redis", Standing::Ours, our_app(site, data))
                 .await?;
-        let server = Place { home, description, prefixes };
+        let server = Place { home, prefixes };
         Ok(Arena { contestants: vec![Box::new(bare), Box::new(ours)], server: Box::new(server) })
     }
 
@@ -103,28 +102,16 @@ impl Backend for Http {
 /// The Redis of both, and the prefixes on it.
 struct Place {
     home: Home,
-    description: String,
     prefixes: [String; 2],
 }
 
 #[async_trait]
 impl Server for Place {
-    fn description(&self) -> String {
-        self.description.clone()
+    fn home(&self) -> &Home {
+        &self.home
     }
 
-    fn is_private(&self) -> bool {
-        self.home.is_private()
-    }
-
-    async fn used_time(&self) -> Result<Option<Duration>, BoxError> {
-        Ok(self.home.used_time())
-    }
-
-    async fn close(self: Box<Self>) -> Result<(), BoxError> {
-        if self.home.is_private() {
-            return Ok(());
-        }
+    async fn clean_up(&self) -> Result<(), BoxError> {
         remove(&connect(&self.home.url).await?, &self.prefixes).await
     }
 }

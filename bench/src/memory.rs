@@ -4,7 +4,6 @@ use std::env;
 use std::hint::black_box;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,11 +13,11 @@ use session_memory::MemoryStore;
 
 use crate::backend::{Arena, Backend, Contestant, Goal, Op, Server, Standing};
 use crate::heap::HeapSize;
+use crate::home::Home;
 use crate::options::Settings;
 use crate::ours::StoreContestant;
 use crate::plain::{Client, Plain};
 use crate::report::{Bound, Size, Unit};
-use crate::sessions::Source;
 
 const GOALS: &[Goal] = &[
     Goal { op: Op::Load, ratios: [0.50, 0.50] },
@@ -55,15 +54,10 @@ impl Backend for Memory {
             client: Box::new(move || Box::new(Map(Arc::clone(&map)))),
             value: settings.payloads.raw.clone(),
         };
-        let ours = StoreContestant {
-            name: "session-memory".into(),
-            standing: Standing::Ours,
-            store: Arc::new(store()?),
-            payload: settings.payloads.json.clone(),
-            now: Source::new(0)?.now,
-        };
+        let json = &settings.payloads.json;
+        let ours = StoreContestant::new("session-memory", Standing::Ours, store()?, json)?;
         let contestants: Vec<Box<dyn Contestant>> = vec![Box::new(raw), Box::new(ours)];
-        Ok(Arena { contestants, server: Box::new(ThisProcess) })
+        Ok(Arena { contestants, server: Box::new(ThisProcess(Home::this_process())) })
     }
 
     async fn sizes(&self, settings: &Settings) -> Result<Vec<Size>, BoxError> {
@@ -110,23 +104,15 @@ fn heap_program(settings: &Settings) -> Result<Command, BoxError> {
     Ok(command)
 }
 
-struct ThisProcess;
+struct ThisProcess(Home);
 
 #[async_trait]
 impl Server for ThisProcess {
-    fn description(&self) -> String {
-        "this process".into()
+    fn home(&self) -> &Home {
+        &self.0
     }
 
-    fn is_private(&self) -> bool {
-        true
-    }
-
-    async fn used_time(&self) -> Result<Option<Duration>, BoxError> {
-        Ok(None)
-    }
-
-    async fn close(self: Box<Self>) -> Result<(), BoxError> {
+    async fn clean_up(&self) -> Result<(), BoxError> {
         Ok(())
     }
 }

@@ -1,27 +1,25 @@
 //! `session-mongo` beside the driver `mongodb`.
 
 use std::hint::black_box;
-use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use conformance_tests::sample::unique_name;
 use conformance_tests::servers::{MongoOptions, MongoServer};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, RawDocumentBuf, doc, rawdoc};
 use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
 use mongodb::{Collection, Database};
-use session_core::{BoxError, SessionId};
+use session_core::{BoxError, Codec, SessionId};
 use session_mongo::MongoStore;
 
 use crate::backend::{Arena, Backend, Contestant, Goal, Op, Server, Standing};
-use crate::home::{Home, own_name, own_rng};
+use crate::home::Home;
 use crate::options::Settings;
 use crate::ours::StoreContestant;
 use crate::plain::{Client, Plain};
 use crate::race;
-use crate::report::{Bound, Size, Unit};
-use crate::sessions::{Population, Source};
+use crate::report::Size;
 
 const GOALS: &[Goal] = &[
     Goal { op: Op::Load, ratios: [0.97, 0.94] },
@@ -70,18 +68,13 @@ impl Backend for Mongo {
         let mut sizes = Vec::new();
         let raw = place.raw(settings);
         sizes.push(place.size(&raw, "bare value", Op::Create, settings.sized, None).await?);
-        let payloads = &settings.payloads;
-        for (codec, payload, goal) in [
-            ("JSON", &payloads.json, Some(SIZE_GOAL)),
-            ("MessagePack", &payloads.message_pack, None),
-        ] {
-            for (kind, op) in [("anonymous", Op::Create), ("with subject", Op::CreateWithSubject)] {
-                let ours = place.connected(payload).await?;
-                let what = format!("{codec}, {kind}");
-                sizes.push(place.size(&ours, &what, op, settings.sized, goal).await?);
-            }
+        for kind in settings.payloads.kinds() {
+            let ours = place.connected(kind.payload).await?;
+            let goal = (kind.codec == Codec::Json).then_some(SIZE_GOAL);
+            let (what, sessions) = (kind.to_string(), settings.sized);
+            sizes.push(place.size(&ours, &what, kind.op(), sessions, goal).await?);
         }
-        Box::new(place).close().await?;
+        place.close().await?;
         Ok(sizes)
     }
 }
@@ -95,10 +88,8 @@ struct Tenant<C> {
 /// A server, and the collections that are used on it.
 struct Place {
     home: Home,
-    description: String,
     /// Of the raw driver, and for what is asked besides.
     database: Database,
-    prefix: String,
     collections: Vec<String>,
 }
 
@@ -113,13 +104,12 @@ impl Place {
         let name = options.default_database.clone().unwrap_or_else(|| DATABASE.into());
         let database = mongodb::Client::with_options(options)?.database(&name);
         let info = database.run_command(doc! { "buildInfo": 1 }).await?;
-        let description = home.describe(&format!("MongoDB {}", info.get_str("version")?));
-        let prefix = own_name(&mut own_rng()?);
-        Ok(Self { home, description, database, prefix, collections: Vec::new() })
+        let home = home.of(format!("MongoDB {}", info.get_str("version")?));
+        Ok(Self { home, database, collections: Vec::new() })
     }
 
     fn new_collection(&mut self) -> String {
-        let name = format!("{}-{}", self.prefix, self.collections.len());
+        let name = unique_name();
         self.collections.push(name.clone());
         name
     }
@@ -144,13 +134,8 @@ impl Place {
         let builder = MongoStore::builder().database(self.database.name()).collection(&collection);
         let store = builder.connections(CONNECTIONS).connect(&self.home.url).await?;
         store.ensure_indexes().await?;
-        let contestant = StoreContestant {
-            name: "session-mongo, connect".into(),
-            standing: Standing::Ours,
-            store: Arc::new(store),
-            payload: payload.clone(),
-            now: Source::new(0)?.now,
-        };
+        let name = "session-mongo, connect";
+        let contestant = StoreContestant::new(name, Standing::Ours, store, payload)?;
         Ok(Tenant { contestant, collection })
     }
 
@@ -163,8 +148,7 @@ impl Place {
         sessions: usize,
         goal: Option<f64>,
     ) -> Result<Size, BoxError> {
-        let works = Population::new(0, 1)?.work(op, (0, 1), sessions)?;
-        race::run_all(vec![tenant.contestant.prepare(op, &works)]).await?;
+        race::store(&tenant.contestant, op, sessions).await?;
         let statistics = doc! { "collStats": &tenant.collection };
         let statistics = self.database.run_command(statistics).await?;
         let size = statistics.get("avgObjSize").ok_or("the server does not tell the size")?;
@@ -173,35 +157,18 @@ impl Place {
             Bson::Double(size) => *size,
             other => return Err(format!("the size is {other}").into()),
         };
-        Ok(Size {
-            contestant: tenant.contestant.name().into(),
-            what: format!("{what}, document"),
-            sessions,
-            unit: Unit::Bytes,
-            value,
-            goal: goal.map(|goal| Bound::at_most(goal, value)),
-        })
+        let what = format!("{what}, document");
+        Ok(Size::bytes(&tenant.contestant, what, sessions, value, goal))
     }
 }
 
 #[async_trait]
 impl Server for Place {
-    fn description(&self) -> String {
-        self.description.clone()
+    fn home(&self) -> &Home {
+        &self.home
     }
 
-    fn is_private(&self) -> bool {
-        self.home.is_private()
-    }
-
-    async fn used_time(&self) -> Result<Option<Duration>, BoxError> {
-        Ok(self.home.used_time())
-    }
-
-    async fn close(self: Box<Self>) -> Result<(), BoxError> {
-        if self.home.is_private() {
-            return Ok(());
-        }
+    async fn clean_up(&self) -> Result<(), BoxError> {
         for collection in &self.collections {
             self.database.collection::<Document>(collection).drop().await?;
         }

@@ -12,15 +12,15 @@ use session_core::{
 
 use crate::backend::{Batch, Contestant, Op, Standing};
 use crate::payload;
-use crate::sessions::Work;
+use crate::sessions::{Source, Work};
 
 /// A store with the payload that it gets to hold.
 pub(crate) struct StoreContestant {
-    pub(crate) name: String,
-    pub(crate) standing: Standing,
-    pub(crate) store: Arc<dyn SessionStore>,
-    pub(crate) payload: Bytes,
-    pub(crate) now: Timestamp,
+    name: String,
+    standing: Standing,
+    store: Arc<dyn SessionStore>,
+    payload: Bytes,
+    now: Timestamp,
 }
 
 impl Contestant for StoreContestant {
@@ -51,6 +51,16 @@ impl Contestant for StoreContestant {
 }
 
 impl StoreContestant {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        standing: Standing,
+        store: impl SessionStore + 'static,
+        payload: &Bytes,
+    ) -> Result<Self, BoxError> {
+        let (name, store, payload) = (name.into(), Arc::new(store), payload.clone());
+        Ok(Self { name, standing, store, payload, now: Source::new(0)?.now })
+    }
+
     fn change(&self, work: &Work) -> Change {
         let loaded = work.session.record(self.now, Bytes::new());
         loaded

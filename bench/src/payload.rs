@@ -1,5 +1,6 @@
 //! What is stored: ten keys, 472 bytes of JSON, and what `Sessions` makes of them.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,6 +8,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use session_core::{BoxError, Codec, CommitOutcome, SessionStore, Sessions};
 use session_memory::MemoryStore;
+
+use crate::backend::Op;
 
 const JSON: &str = concat!(
     r#"{"cart":[{"cents":1999,"count":2,"sku":"A-1001"},{"cents":4950,"count":1,"sku":"B-2002"},"#,
@@ -28,6 +31,29 @@ pub(crate) struct Payloads {
     pub(crate) message_pack: Bytes,
 }
 
+/// A kind of session whose size is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind<'a> {
+    pub(crate) codec: Codec,
+    pub(crate) payload: &'a Bytes,
+    pub(crate) with_subject: bool,
+}
+
+impl Kind<'_> {
+    /// What stores it.
+    pub(crate) const fn op(self) -> Op {
+        if self.with_subject { Op::CreateWithSubject } else { Op::Create }
+    }
+}
+
+/// For the report.
+impl fmt::Display for Kind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let codec = if self.codec == Codec::Json { "JSON" } else { "MessagePack" };
+        write!(f, "{codec}, {}", if self.with_subject { "with subject" } else { "anonymous" })
+    }
+}
+
 /// How long they are, for the report.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Lengths {
@@ -43,6 +69,14 @@ impl Payloads {
             raw: Bytes::from_static(JSON.as_bytes()),
             json: written_with(Codec::Json).await?,
             message_pack: written_with(Codec::MessagePack).await?,
+        })
+    }
+
+    /// Both forms of our store, without and with a subject.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind<'_>> {
+        let forms = [(Codec::Json, &self.json), (Codec::MessagePack, &self.message_pack)];
+        forms.into_iter().flat_map(|(codec, payload)| {
+            [false, true].map(|with_subject| Kind { codec, payload, with_subject })
         })
     }
 

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use conformance_tests::sample::unique_name;
 use conformance_tests::servers::{PostgresOptions, PostgresServer};
-use session_core::{BoxError, SessionId};
+use session_core::{BoxError, Codec, SessionId};
 use session_postgres::{PostgresStore, PostgresStoreBuilder};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::query::Query;
@@ -15,13 +16,13 @@ use sqlx::{AssertSqlSafe, Row as _};
 use tokio::time::sleep;
 
 use crate::backend::{Arena, Backend, Contestant, Goal, Op, Server, Standing};
-use crate::home::{Home, own_name, own_rng};
+use crate::home::Home;
 use crate::options::Settings;
 use crate::ours::StoreContestant;
 use crate::plain::{Client, Plain};
 use crate::race;
 use crate::report::{Bound, Size, Unit};
-use crate::sessions::{Population, Source};
+use crate::sessions::Population;
 
 const GOALS: &[Goal] = &[
     Goal { op: Op::Load, ratios: [0.93, 0.93] },
@@ -84,23 +85,14 @@ impl Backend for Postgres {
         let sessions = settings.population;
         let raw = place.raw(settings).await?;
         sizes.push(place.size(&raw, "bare value", Op::Create, sessions, None).await?);
-        let payloads = &settings.payloads;
-        for (codec, payload, goals) in [
-            ("JSON", &payloads.json, Some([ANONYMOUS_GOAL, WITH_SUBJECT_GOAL])),
-            ("MessagePack", &payloads.message_pack, None),
-        ] {
-            for (at, kind, op) in
-                [(0, "anonymous", Op::Create), (1, "with subject", Op::CreateWithSubject)]
-            {
-                let ours = place.connected(payload).await?;
-                let goal = goals.map(|goals| goals[at]);
-                sizes.push(
-                    place.size(&ours, &format!("{codec}, {kind}"), op, sessions, goal).await?,
-                );
-            }
+        for kind in settings.payloads.kinds() {
+            let ours = place.connected(kind.payload).await?;
+            let goal = if kind.with_subject { WITH_SUBJECT_GOAL } else { ANONYMOUS_GOAL };
+            let goal = (kind.codec == Codec::Json).then_some(goal);
+            sizes.push(place.size(&ours, &kind.to_string(), kind.op(), sessions, goal).await?);
         }
         sizes.extend(place.writes(settings, sessions).await?);
-        Box::new(place).close().await?;
+        place.close().await?;
         Ok(sizes)
     }
 }
@@ -114,7 +106,6 @@ struct Tenant<C> {
 /// A server, and a schema on it.
 struct Place {
     home: Home,
-    description: String,
     /// For what is asked besides the measured calls.
     pool: PgPool,
     schema: String,
@@ -127,11 +118,11 @@ impl Place {
             .iter()
             .fold(PostgresOptions::new(), |it, (name, value)| it.config(name, value));
         let home = Home::open(settings, NAME, || PostgresServer::start(options))?;
-        let schema = own_name(&mut own_rng()?);
+        let schema = unique_name();
         let pool = pool(home.url.parse()?).await?;
         let version: String = sqlx::query("SHOW server_version").fetch_one(&pool).await?.get(0);
-        let description = home.describe(&format!("PostgreSQL {version}"));
-        let place = Self { home, description, pool, schema, tables: 0 };
+        let home = home.of(format!("PostgreSQL {version}"));
+        let place = Self { home, pool, schema, tables: 0 };
         place.run(format!("CREATE SCHEMA {}", place.schema)).await?;
         Ok(place)
     }
@@ -176,26 +167,25 @@ impl Place {
         let (table, builder) = self.builder();
         let store = builder.connections(CONNECTIONS).connect(&self.home.url).await?;
         store.migrate().await?;
-        ours(self.full_name(&table), "session-postgres, connect", Standing::Ours, store, payload)
+        let name = "session-postgres, connect";
+        let contestant = StoreContestant::new(name, Standing::Ours, store, payload)?;
+        Ok(Tenant { contestant, table })
     }
 
     async fn pooled(&mut self, payload: &Bytes) -> Result<Tenant<StoreContestant>, BoxError> {
         let (table, builder) = self.builder();
         let store = builder.from_pool(pool(self.home.url.parse()?).await?)?;
         store.migrate().await?;
-        ours(
-            self.full_name(&table),
-            "session-postgres, from_pool",
-            Standing::Beside,
-            store,
-            payload,
-        )
+        let name = "session-postgres, from_pool";
+        let contestant = StoreContestant::new(name, Standing::Beside, store, payload)?;
+        Ok(Tenant { contestant, table })
     }
 
+    /// On a new table, whose full name comes first.
     fn builder(&mut self) -> (String, PostgresStoreBuilder) {
         let table = self.new_table();
         let builder = PostgresStore::builder().schema(self.schema.as_str()).table(table.as_str());
-        (table, builder)
+        (self.full_name(&table), builder)
     }
 
     /// Stores sessions of one kind, and asks what the table has become with its indexes.
@@ -207,8 +197,7 @@ impl Place {
         sessions: usize,
         goal: Option<f64>,
     ) -> Result<Size, BoxError> {
-        let works = Population::new(0, 1)?.work(op, (0, 1), sessions)?;
-        race::run_all(vec![tenant.contestant.prepare(op, &works)]).await?;
+        race::store(&tenant.contestant, op, sessions).await?;
         let bytes: i64 = sqlx::query("SELECT pg_total_relation_size($1::regclass)")
             .bind(&tenant.table)
             .fetch_one(&self.pool)
@@ -216,14 +205,8 @@ impl Place {
             .get(0);
         #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
         let value = bytes as f64 / sessions as f64;
-        Ok(Size {
-            contestant: tenant.contestant.name().into(),
-            what: format!("{what}, table and indexes"),
-            sessions,
-            unit: Unit::Bytes,
-            value,
-            goal: goal.map(|goal| Bound::at_most(goal, value)),
-        })
+        let what = format!("{what}, table and indexes");
+        Ok(Size::bytes(&tenant.contestant, what, sessions, value, goal))
     }
 
     /// What a touch and an update write to the log, and how many of them stay out of the indexes. Nothing where
@@ -233,45 +216,44 @@ impl Place {
         settings: &Settings,
         sessions: usize,
     ) -> Result<Vec<Size>, BoxError> {
-        let mut sizes = Vec::new();
         if !self.home.is_private() {
-            return Ok(sizes);
+            return Ok(Vec::new());
         }
-        let mut writers = Vec::new();
+        let mut all = Vec::new();
         for op in [Op::Touch, Op::Update] {
             let raw = self.raw(settings).await?;
-            writers.push(self.write(raw, op, sessions, &mut sizes).await?);
+            all.push(self.write(raw, op, sessions).await?);
             let ours = self.connected(&settings.payloads.json).await?;
-            writers.push(self.write(ours, op, sessions, &mut sizes).await?);
+            all.push(self.write(ours, op, sessions).await?);
         }
+        let (mut logs, mut shares) = (Vec::new(), Vec::new());
         // By now their connections are closed, and the server has counted what they did.
-        for (tenant, op, updates) in &writers {
-            let hot = self.hot(&tenant.table, *updates).await?;
-            let goal = Bound::at_least(TOUCH_HOT_GOAL, hot);
-            sizes.push(tenant.size(
-                format!("{op}, share that is HOT"),
+        for Written { op, log, table, updates } in all {
+            let value = self.hot(&table, updates).await?;
+            shares.push(Size {
+                contestant: log.contestant.clone(),
+                what: format!("{op}, share that is HOT"),
                 sessions,
-                Unit::Share,
-                hot,
-                *op,
-                goal,
-            ));
+                unit: Unit::Share,
+                value,
+                goal: log.goal.map(|_| Bound::at_least(TOUCH_HOT_GOAL, value)),
+            });
+            logs.push(log);
         }
-        Ok(sizes)
+        logs.append(&mut shares);
+        Ok(logs)
     }
 
     /// Writes twice to each session on average; the second time the log is looked at. The first time that a page is
     /// written after a checkpoint, all of it goes into the log.
     async fn write<C: Contestant>(
         &self,
-        tenant: Tenant<C>,
+        Tenant { contestant, table }: Tenant<C>,
         op: Op,
         sessions: usize,
-        sizes: &mut Vec<Size>,
-    ) -> Result<(Tenant<Written>, Op, u64), BoxError> {
-        let contestant = &tenant.contestant;
+    ) -> Result<Written, BoxError> {
         let mut population = Population::new(sessions, 1)?;
-        race::fill(contestant, &mut population).await?;
+        race::fill(&contestant, &mut population).await?;
         let each = sessions.div_ceil(WRITERS);
         let writes = (each * WRITERS) as u64;
         let mut begun = 0;
@@ -284,18 +266,10 @@ impl Place {
         }
         #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
         let log = (self.log().await? - begun) as f64 / writes as f64;
-        let written = Written { name: contestant.name().into(), standing: contestant.standing() };
-        let tenant = Tenant { contestant: written, table: tenant.table };
-        let goal = Bound::at_most(TOUCH_LOG_GOAL, log);
-        sizes.push(tenant.size(
-            format!("{op}, write-ahead log"),
-            sessions,
-            Unit::Bytes,
-            log,
-            op,
-            goal,
-        ));
-        Ok((tenant, op, 2 * writes))
+        let is_goal = contestant.standing() == Standing::Ours && op == Op::Touch;
+        let (what, goal) = (format!("{op}, write-ahead log"), is_goal.then_some(TOUCH_LOG_GOAL));
+        let log = Size::bytes(&contestant, what, sessions, log, goal);
+        Ok(Written { op, log, table, updates: 2 * writes })
     }
 
     /// Bytes that were ever written to the log.
@@ -330,53 +304,21 @@ impl Place {
     }
 }
 
-/// Who has written.
+/// What somebody wrote to a table of their own.
 struct Written {
-    name: String,
-    standing: Standing,
-}
-
-impl Tenant<Written> {
-    fn size(
-        &self,
-        what: String,
-        sessions: usize,
-        unit: Unit,
-        value: f64,
-        op: Op,
-        goal: Bound,
-    ) -> Size {
-        let Written { name, standing } = &self.contestant;
-        let is_goal = *standing == Standing::Ours && op == Op::Touch;
-        Size {
-            contestant: name.clone(),
-            what,
-            sessions,
-            unit,
-            value,
-            goal: is_goal.then_some(goal),
-        }
-    }
+    op: Op,
+    log: Size,
+    table: String,
+    updates: u64,
 }
 
 #[async_trait]
 impl Server for Place {
-    fn description(&self) -> String {
-        self.description.clone()
+    fn home(&self) -> &Home {
+        &self.home
     }
 
-    fn is_private(&self) -> bool {
-        self.home.is_private()
-    }
-
-    async fn used_time(&self) -> Result<Option<Duration>, BoxError> {
-        Ok(self.home.used_time())
-    }
-
-    async fn close(self: Box<Self>) -> Result<(), BoxError> {
-        if self.home.is_private() {
-            return Ok(());
-        }
+    async fn clean_up(&self) -> Result<(), BoxError> {
         self.run(format!("DROP SCHEMA {} CASCADE", self.schema)).await
     }
 }
@@ -385,19 +327,6 @@ impl Server for Place {
 async fn pool(options: PgConnectOptions) -> Result<PgPool, BoxError> {
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
     Ok(pool.connect_with(options).await?)
-}
-
-fn ours(
-    table: String,
-    name: &str,
-    standing: Standing,
-    store: PostgresStore,
-    payload: &Bytes,
-) -> Result<Tenant<StoreContestant>, BoxError> {
-    let (name, store) = (name.to_owned(), Arc::new(store));
-    let now = Source::new(0)?.now;
-    let contestant = StoreContestant { name, standing, store, payload: payload.clone(), now };
-    Ok(Tenant { contestant, table })
 }
 
 /// What the raw driver runs.

@@ -27,7 +27,7 @@ pub(crate) async fn measure(
     if operations.is_empty() {
         return Ok(Vec::new());
     }
-    let (name, server) = (backend.name(), arena.server.description());
+    let (name, server) = (backend.name(), arena.server.home().description());
     eprintln!("{name}: {server}, storing {} sessions", settings.population);
     let mut lanes = Vec::new();
     for contestant in &arena.contestants {
@@ -37,8 +37,10 @@ pub(crate) async fn measure(
     }
     let mut cells = Vec::new();
     for op in operations {
-        let measured = |tasks: &usize| backend.tasks().contains(tasks);
-        for (at, tasks) in TASKS.into_iter().enumerate().filter(|(_, tasks)| measured(tasks)) {
+        for (at, tasks) in TASKS.into_iter().enumerate() {
+            if !backend.tasks().contains(&tasks) {
+                continue;
+            }
             eprintln!("{}: {op}, {tasks} at a time", backend.name());
             let goal = backend.goals().iter().find(|goal| goal.op == op);
             let goal = goal.map(|goal| goal.ratios[at]);
@@ -145,6 +147,16 @@ pub(crate) async fn run_all(batches: Vec<Box<dyn Batch>>) -> Result<Duration, Bo
         result?;
     }
     Ok(elapsed)
+}
+
+/// Stores so many new sessions, one after the other.
+pub(crate) async fn store(
+    contestant: &dyn Contestant,
+    op: Op,
+    sessions: usize,
+) -> Result<(), BoxError> {
+    let works = Population::new(0, 1)?.work(op, (0, 1), sessions)?;
+    run_all(vec![contestant.prepare(op, &works)]).await.map(drop)
 }
 
 pub(crate) async fn fill(

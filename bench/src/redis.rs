@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,18 +10,18 @@ use conformance_tests::servers::{RedisOptions, RedisServer};
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, IntoConnectionInfo};
-use session_core::{BoxError, SessionId};
+use session_core::{BoxError, Codec, SessionId};
 use session_redis::RedisStore;
 
 use crate::backend::{Arena, Backend, Contestant, Goal, Op, Server, Standing};
-use crate::home::{Home, own_name, own_rng};
+use crate::home::Home;
 use crate::options::Settings;
 use crate::ours::StoreContestant;
 use crate::plain::{Client, Plain};
 use crate::race;
-use crate::report::{Bound, Size, Unit};
+use crate::report::Size;
 use crate::rng::Rng;
-use crate::sessions::{Population, Source, Work};
+use crate::sessions::Source;
 
 const GOALS: &[Goal] = &[
     Goal { op: Op::Load, ratios: [0.93, 0.92] },
@@ -65,7 +64,7 @@ impl Backend for Redis {
         let mut place = Place::open(settings).await?;
         let contestants: Vec<Box<dyn Contestant>> = vec![
             Box::new(raw(&mut place, settings).await?),
-            Box::new(connected(&mut place, settings.payloads.json.clone()).await?),
+            Box::new(connected(&mut place, &settings.payloads.json).await?),
             Box::new(pooled(&mut place, settings)?),
         ];
         Ok(Arena { contestants, server: Box::new(place) })
@@ -77,19 +76,14 @@ impl Backend for Redis {
 
         let contestant = raw(&mut place, settings).await?;
         let mut subject = Subject { place: &mut place, settings, sizes: &mut sizes };
-        subject.measure(&contestant, "bare value", false, None).await?;
-        let payloads = &settings.payloads;
-        for (codec, payload, goal) in [
-            ("JSON", &payloads.json, JSON_GOAL),
-            ("MessagePack", &payloads.message_pack, MESSAGE_PACK_GOAL),
-        ] {
-            for (kind, with_subject) in [("anonymous", false), ("with subject", true)] {
-                let contestant = connected(subject.place, payload.clone()).await?;
-                let what = format!("{codec}, {kind}");
-                subject.measure(&contestant, &what, with_subject, Some(goal)).await?;
-            }
+        subject.measure(&contestant, "bare value", Op::Create, None).await?;
+        for kind in settings.payloads.kinds() {
+            let contestant = connected(subject.place, kind.payload).await?;
+            let json = kind.codec == Codec::Json;
+            let goal = if json { JSON_GOAL } else { MESSAGE_PACK_GOAL };
+            subject.measure(&contestant, &kind.to_string(), kind.op(), Some(goal)).await?;
         }
-        Box::new(place).close().await?;
+        place.close().await?;
         Ok(sizes)
     }
 }
@@ -108,28 +102,17 @@ async fn raw(place: &mut Place, settings: &Settings) -> Result<Plain, BoxError> 
     })
 }
 
-async fn connected(place: &mut Place, payload: Bytes) -> Result<StoreContestant, BoxError> {
+async fn connected(place: &mut Place, payload: &Bytes) -> Result<StoreContestant, BoxError> {
     let store = RedisStore::builder().prefix(place.new_prefix()).connect(&place.home.url).await?;
-    Ok(StoreContestant {
-        name: "session-redis, connect".into(),
-        standing: Standing::Ours,
-        store: Arc::new(store),
-        payload,
-        now: Source::new(0)?.now,
-    })
+    StoreContestant::new("session-redis, connect", Standing::Ours, store, payload)
 }
 
 fn pooled(place: &mut Place, settings: &Settings) -> Result<StoreContestant, BoxError> {
     let config = deadpool_redis::Config::from_url(place.home.url.as_str());
     let pool = config.builder()?.max_size(POOL_SIZE).build()?;
     let store = RedisStore::builder().prefix(place.new_prefix()).from_pool(pool)?;
-    Ok(StoreContestant {
-        name: format!("session-redis, from_pool of {POOL_SIZE}"),
-        standing: Standing::Beside,
-        store: Arc::new(store),
-        payload: settings.payloads.json.clone(),
-        now: Source::new(0)?.now,
-    })
+    let name = format!("session-redis, from_pool of {POOL_SIZE}");
+    StoreContestant::new(name, Standing::Beside, store, &settings.payloads.json)
 }
 
 pub(crate) async fn connect(url: &str) -> Result<MultiplexedConnection, BoxError> {
@@ -145,7 +128,6 @@ pub(crate) async fn connect(url: &str) -> Result<MultiplexedConnection, BoxError
 /// A server, and the prefixes that are used on it.
 struct Place {
     home: Home,
-    description: String,
     /// For what is asked besides the measured calls.
     connection: MultiplexedConnection,
     rng: Rng,
@@ -156,13 +138,14 @@ impl Place {
     async fn open(settings: &Settings) -> Result<Self, BoxError> {
         let home = Home::open(settings, NAME, || RedisServer::start(RedisOptions::new()))?;
         let connection = connect(&home.url).await?;
-        let rng = own_rng()?;
-        let description = home.describe(&version(&connection).await?);
-        Ok(Self { home, description, connection, rng, prefixes: Vec::new() })
+        let rng = Rng::new(Source::new(0)?.now.as_millis());
+        let home = home.of(version(&connection).await?);
+        Ok(Self { home, connection, rng, prefixes: Vec::new() })
     }
 
+    /// As long as the default prefix of our store, so that keys have the usual length.
     fn new_prefix(&mut self) -> String {
-        let prefix = own_name(&mut self.rng);
+        let prefix = format!("b{:06x}", self.rng.next() & 0x00ff_ffff);
         self.prefixes.push(prefix.clone());
         prefix
     }
@@ -222,12 +205,8 @@ pub(crate) async fn remove(
 
 #[async_trait]
 impl Server for Place {
-    fn description(&self) -> String {
-        self.description.clone()
-    }
-
-    fn is_private(&self) -> bool {
-        self.home.is_private()
+    fn home(&self) -> &Home {
+        &self.home
     }
 
     async fn used_time(&self) -> Result<Option<Duration>, BoxError> {
@@ -239,10 +218,7 @@ impl Server for Place {
         Ok(user.zip(system).map(|(user, system)| Duration::from_secs_f64(user + system)))
     }
 
-    async fn close(self: Box<Self>) -> Result<(), BoxError> {
-        if self.home.is_private() {
-            return Ok(());
-        }
+    async fn clean_up(&self) -> Result<(), BoxError> {
         remove(&self.connection, &self.prefixes).await
     }
 }
@@ -260,14 +236,11 @@ impl Subject<'_> {
         &mut self,
         contestant: &dyn Contestant,
         what: &str,
-        with_subject: bool,
+        op: Op,
         goal: Option<f64>,
     ) -> Result<(), BoxError> {
         let sessions = self.settings.sized;
-        let mut population = Population::new(0, 1)?;
-        let op = if with_subject { Op::CreateWithSubject } else { Op::Create };
-        let works: Vec<Work> = population.work(op, (0, 1), sessions)?;
-        race::run_all(vec![contestant.prepare(op, &works)]).await?;
+        race::store(contestant, op, sessions).await?;
 
         let prefix = self.place.prefixes.last().ok_or("there is no prefix")?;
         let mut bytes_by_type = BTreeMap::<String, u64>::new();
@@ -281,14 +254,8 @@ impl Subject<'_> {
             let part = if is_record { String::new() } else { ", index entry".into() };
             #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
             let bytes = bytes as f64 / sessions as f64;
-            self.sizes.push(Size {
-                contestant: contestant.name().into(),
-                what: format!("{what}{part}, MEMORY USAGE"),
-                sessions,
-                unit: Unit::Bytes,
-                value: bytes,
-                goal: goal.filter(|_| is_record).map(|goal| Bound::at_most(goal, bytes)),
-            });
+            let (what, goal) = (format!("{what}{part}, MEMORY USAGE"), goal.filter(|_| is_record));
+            self.sizes.push(Size::bytes(contestant, what, sessions, bytes, goal));
         }
         Ok(())
     }

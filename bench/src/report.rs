@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 use serde::Serialize;
 
-use crate::backend::{Op, Standing};
+use crate::backend::{Contestant, Op, Standing};
 use crate::payload::Lengths;
 use crate::stats::Spread;
 
@@ -107,6 +107,21 @@ pub(crate) struct Size {
     pub(crate) unit: Unit,
     pub(crate) value: f64,
     pub(crate) goal: Option<Bound>,
+}
+
+impl Size {
+    /// Bytes, of which there may be so many at most.
+    pub(crate) fn bytes(
+        contestant: &dyn Contestant,
+        what: String,
+        sessions: usize,
+        value: f64,
+        most: Option<f64>,
+    ) -> Self {
+        let goal = most.map(|most| Bound::at_most(most, value));
+        let contestant = contestant.name().into();
+        Self { contestant, what, sessions, unit: Unit::Bytes, value, goal }
+    }
 }
 
 /// What a size is counted in.

@@ -67,7 +67,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), BoxError> {
 
 async fn measure(backend: &dyn Backend, settings: &Settings) -> Result<BackendReport, BoxError> {
     let arena = backend.open(settings).await?;
-    let server = arena.server.description();
+    let server = arena.server.home().description();
     let cells = race::measure(backend, &arena, settings).await?;
     drop(arena.contestants);
     arena.server.close().await?;

@@ -16,7 +16,7 @@ pub(crate) async fn measure(
     settings: &Settings,
 ) -> Result<Vec<Scale>, BoxError> {
     let small = backend.open(settings).await?;
-    if !small.server.is_private() {
+    if !small.server.home().is_private() {
         small.server.close().await?;
         return Ok(Vec::new());
     }
