@@ -30,6 +30,8 @@ use session_core::{
 };
 use tokio::time::{Instant, sleep};
 
+use crate::verdict::{RuleResult, Verdict};
+
 /// The time of the system.
 #[must_use]
 pub fn now() -> Timestamp {
@@ -105,6 +107,19 @@ pub fn unique_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
     format!("it_{started}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What [`Suite::run`](crate::Suite::run) answered: no rule is broken, and so many at least say something of this store.
+///
+/// # Panics
+///
+/// When a rule is broken, or fewer say something.
+pub fn assert_kept(results: &[RuleResult], least: usize) {
+    for result in results {
+        assert!(!result.is_failure(), "{}: {:?}", result.rule.path(), result.verdict);
+    }
+    let passed = results.iter().filter(|it| it.verdict == Verdict::Passed).count();
+    assert!(passed >= least, "only {passed} of {} rules say something", results.len());
 }
 
 /// The kind of the error that a call must have ended with.

@@ -4,17 +4,16 @@
 
 #[path = "../../session-actix/tests/fixture/mod.rs"]
 mod actix;
+mod example;
+mod program;
 #[path = "../../session-tower/tests/fixture/mod.rs"]
 mod tower;
-
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 
 use conformance_tests::http::{HttpFixture, HttpSuite, crowd, http_rules};
 use conformance_tests::sample::unique_name;
 use conformance_tests::servers::RedisEndpoint;
 use conformance_tests::{Endpoint, Fixture, Profile, Result, Space, Verdict};
+use program::Program;
 use session_redis::RedisStore;
 
 struct Redis(Endpoint);
@@ -57,42 +56,13 @@ async fn every_rule_is_kept_by_actix() -> Result<()> {
     every_rule_is_kept(actix::Actix).await
 }
 
-/// A server process, which ends with its value.
-struct Process {
-    child: Child,
-    addr: SocketAddr,
-}
-
-impl Process {
-    fn start(framework: &str, namespace: &str) -> Result<Self> {
-        let test = std::env::current_exe()?;
-        let target = test.ancestors().nth(2).ok_or("no target folder")?;
-        let program = format!("served{}", std::env::consts::EXE_SUFFIX);
-        let mut child = Command::new(target.join("examples").join(program))
-            .args([framework, RedisEndpoint::shared()?.url(), namespace])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-        Ok(Self { addr: line.trim().parse()?, child })
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        // It has ended, or its test has failed already.
-        let _ = self.child.wait();
-    }
-}
-
 async fn nobody_sees_another_on(frameworks: [&str; 2]) -> Result<()> {
-    let namespace = unique_name();
-    let [one, other] = frameworks.map(|framework| Process::start(framework, &namespace));
-    let (one, other) = (one?, other?);
+    let (store, namespace) = (RedisEndpoint::shared()?.url(), unique_name());
+    let processes = frameworks
+        .map(|framework| Program::start(&example::path("served"), &[framework, store, &namespace]));
+    let [one, other] = &processes;
     assert_ne!(one.child.id(), other.child.id());
-    crowd([one.addr, other.addr]).await
+    crowd([one.line.parse()?, other.line.parse()?]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

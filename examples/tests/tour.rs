@@ -1,14 +1,12 @@
 //! The tour runs to its end on every store, and says what to do where it cannot run.
 
+mod example;
+
 use std::process::{Command, Output};
 
 /// Runs the example that cargo built beside this test.
 fn tour(arguments: &[&str]) -> Output {
-    let test = std::env::current_exe().expect("the path of this test");
-    let target = test.ancestors().nth(2).expect("the target folder");
-    let program = target.join("examples").join(format!("tour{}", std::env::consts::EXE_SUFFIX));
-    assert!(program.exists(), "build it first: cargo build --package examples --examples");
-    Command::new(program).args(arguments).output().expect("the tour starts")
+    Command::new(example::path("tour")).args(arguments).output().expect("the tour starts")
 }
 
 fn text(bytes: &[u8]) -> String {

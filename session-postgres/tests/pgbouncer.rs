@@ -8,8 +8,9 @@
 
 use std::collections::HashSet;
 
+use conformance_tests::sample::assert_kept;
 use conformance_tests::servers::PostgresEndpoint;
-use conformance_tests::{Endpoint, Fixture, Profile, Result, Space, Suite, Verdict};
+use conformance_tests::{Endpoint, Fixture, Profile, Result, Space, Suite};
 use session_postgres::{Pooler, PostgresStore};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Row as _};
@@ -65,11 +66,7 @@ impl Fixture for Behind {
 async fn every_rule_is_kept(pooler: Pooler) {
     let suite = Suite::<Behind>::new().at_once(6).subject_index().inspect().purge();
     let results = suite.run(Behind::with(pooler).unwrap(), |_| true).await;
-    for result in &results {
-        assert!(!result.is_failure(), "{}: {:?}", result.rule.path(), result.verdict);
-    }
-    let passed = results.iter().filter(|it| it.verdict == Verdict::Passed).count();
-    assert!(passed >= 90, "only {passed} of {} rules say something", results.len());
+    assert_kept(&results, 90);
 }
 
 #[tokio::test(flavor = "multi_thread")]

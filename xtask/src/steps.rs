@@ -122,7 +122,7 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
             }),
             own("pooler", "PostgreSQL behind a PgBouncer of today", |context| {
                 let mut environment = context.environment();
-                environment.retain(|(name, _)| *name != "SESSION_TEST_BACKEND");
+                // The last one counts.
                 environment.push(("SESSION_TEST_BACKEND", "container".into()));
                 environment.push(("SESSION_TEST_POSTGRES_IMAGE", images::PGBOUNCER.into()));
                 run_cargo_with(&words(POOLER), &environment)

@@ -26,6 +26,10 @@ exec unshare $as -m sh -c '
 ' disk "$@"
 "#;
 
+/// Said where a server with a disk does not start.
+pub(super) const HELP: &str = "The disk is mounted in a name space of the server's own: run the test as root, or allow \
+     users name spaces (`sysctl kernel.unprivileged_userns_clone=1`). In a container it takes the capability SYS_ADMIN.";
+
 const FILLER: &str = "filler";
 
 /// The command of the server in `home`, with a disk of so many bytes, on which is at first what is in `contents`. What

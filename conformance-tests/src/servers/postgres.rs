@@ -107,7 +107,7 @@ impl Server<Postgres> {
 pub struct Postgres {
     options: PostgresOptions,
     tls_files: Option<TlsFiles>,
-    data: PathBuf,
+    home: PathBuf,
 }
 
 impl Product for Postgres {
@@ -177,10 +177,10 @@ impl Product for Postgres {
     }
 
     fn prepare(options: PostgresOptions, site: &Site) -> io::Result<Self> {
-        let data = site.folder().join("data");
+        let data = site.folder().join(DATA);
         let mut arguments = vec![
             OsStr::new("--pgdata").to_owned(),
-            data.clone().into(),
+            data.into(),
             format!("--username={USER}").into(),
             "--encoding=UTF8".into(),
             "--no-locale".into(),
@@ -201,8 +201,8 @@ impl Product for Postgres {
         if let Some(files) = &tls_files {
             site.hand_over(files.key())?;
         }
-        let postgres = Self { options, tls_files, data };
-        let path = postgres.data.join("postgresql.conf");
+        let postgres = Self { options, tls_files, home: site.folder().to_owned() };
+        let path = postgres.data().join("postgresql.conf");
         let standard = std::fs::read_to_string(&path)?;
         std::fs::write(path, standard + &postgres.config())?;
         Ok(postgres)
@@ -214,18 +214,20 @@ impl Product for Postgres {
 
     fn command(&self, site: &Site) -> io::Result<Command> {
         let mut command = Command::new(site.program());
-        let disk = site.folder().join(disk::FOLDER);
-        let data = if self.has_disk() { &disk } else { &self.data };
+        let data = if self.has_disk() { self.home.join(disk::FOLDER) } else { self.data() };
         command.arg("-D").arg(data).arg("-p").arg(site.ports()[0].to_string());
-        let Some(bytes) = self.options.disk else { return Ok(command) };
-        disk::with_disk(&command, site.folder(), bytes, Some(&self.data), site.user())
+        match self.options.disk {
+            Some(bytes) => {
+                disk::with_disk(&command, &self.home, bytes, Some(&self.data()), site.user())
+            }
+            None => Ok(command),
+        }
     }
 
     /// The server writes its process id into its folder, and whether it is ready.
     fn ask(&self, ports: &[u16], pid: Option<u32>) -> io::Result<Answer> {
         if let Some(pid) = pid {
-            let home = self.data.parent().unwrap_or(&self.data);
-            let data = if self.has_disk() { disk::seen_by(pid, home) } else { self.data.clone() };
+            let data = if self.has_disk() { disk::seen_by(pid, &self.home) } else { self.data() };
             let state = std::fs::read_to_string(data.join("postmaster.pid"))?;
             let mut lines = state.lines().map(str::trim);
             let is_ours = lines.next() == Some(&pid.to_string());
@@ -245,7 +247,7 @@ impl Product for Postgres {
     }
 
     fn in_container() -> Self {
-        Self { options: PostgresOptions::default(), tls_files: None, data: PathBuf::new() }
+        Self { options: PostgresOptions::default(), tls_files: None, home: PathBuf::new() }
     }
 
     fn contents(&self, port: u16) -> Contents {
@@ -256,7 +258,14 @@ impl Product for Postgres {
     }
 }
 
+/// In the server's folder: its data, or what is copied to a disk of its own at each start.
+const DATA: &str = "data";
+
 impl Postgres {
+    fn data(&self) -> PathBuf {
+        self.home.join(DATA)
+    }
+
     fn config(&self) -> String {
         let mut config = String::from(
             "\nlisten_addresses = '127.0.0.1, ::1'\nunix_socket_directories = ''\n\

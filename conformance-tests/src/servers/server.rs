@@ -319,7 +319,8 @@ fn failed_start<P: Product>(
     let lines: Vec<&str> = log.lines().collect();
     let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n  ");
     let program = site.program().display();
-    let message = format!("{program} does not become ready: {finding}\n  {tail}");
+    let help = if product.has_disk() { format!("\n{}", disk::HELP) } else { String::new() };
+    let message = format!("{program} does not become ready: {finding}\n  {tail}{help}");
     LaunchError::Failed(ServerError::new(ServerErrorKind::Start, product.conceal(message)))
 }
 

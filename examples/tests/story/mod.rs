@@ -1,30 +1,27 @@
 //! What a browser sees of the small application, whatever it is built on.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+#[path = "../program/mod.rs"]
+mod program;
+
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+
+use program::Program;
 
 /// An application, running.
 struct App {
-    process: Child,
     address: String,
     /// What a browser would keep.
     cookie: String,
+    _program: Program,
 }
 
 impl App {
-    fn start(program: &Path) -> Self {
-        let mut process = Command::new(program)
-            .arg("127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the application is built");
-        let mut line = String::new();
-        let stdout = process.stdout.take().expect("its output");
-        BufReader::new(stdout).read_line(&mut line).expect("a line that says where it is");
-        let address = line.trim().strip_prefix("http://").expect("an address").to_owned();
-        Self { process, address, cookie: String::new() }
+    fn start(path: &Path) -> Self {
+        let program = Program::start(path, &["127.0.0.1:0"]);
+        let address = program.line.strip_prefix("http://").expect("an address").to_owned();
+        Self { address, cookie: String::new(), _program: program }
     }
 
     /// The status line's code and the body. By HTTP/1.0, whose bodies end with the connection.
@@ -50,14 +47,6 @@ impl App {
         }
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         (status.expect("a status"), body.to_owned())
-    }
-}
-
-impl Drop for App {
-    fn drop(&mut self) {
-        // It may have ended by itself, and then the test has failed already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -236,13 +236,9 @@ async fn f21_a_password_that_is_changed_is_denied_and_never_shown() {
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]
 async fn f12_a_full_disk_refuses_writes_and_still_ends_sessions_and_serves_reads() {
-    const HELP: &str = "The disk that is filled is mounted in a name space of its own: run the test as root, or \
-                        allow users name spaces (`sysctl kernel.unprivileged_userns_clone=1`). In a container \
-                        it takes the capability SYS_ADMIN.";
-
     let options = PostgresOptions::new().disk(96 << 20).config("autovacuum", "off");
     let started = tokio::task::spawn_blocking(|| PostgresServer::start(options)).await.unwrap();
-    let server = Arc::new(started.unwrap_or_else(|error| panic!("{error}\n{HELP}")));
+    let server = Arc::new(started.unwrap_or_else(|error| panic!("{error}")));
     let (store, _) = store_on(&server.url()).await;
     let (kept, ended) = (login(), login());
     for session in [&kept, &ended] {

@@ -141,13 +141,9 @@ async fn f07_f15_flushed_scripts_and_killed_connections_under_load_leave_an_orde
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]
 async fn f12_a_full_disk_refuses_writes_and_logouts_and_serves_reads() {
-    const HELP: &str = "The disk that is filled is mounted in a name space of its own: run the test as root, or \
-                        allow users name spaces (`sysctl kernel.unprivileged_userns_clone=1`). In a container \
-                        it takes the capability SYS_ADMIN.";
-
     let options = RedisOptions::new().config("appendonly", "yes").disk(4 << 20);
     let started = tokio::task::spawn_blocking(|| RedisServer::start(options)).await.unwrap();
-    let server = Arc::new(started.unwrap_or_else(|error| panic!("{error}\n{HELP}")));
+    let server = Arc::new(started.unwrap_or_else(|error| panic!("{error}")));
     let store = RedisStore::builder().prefix(unique_name()).connect(&server.url()).await.unwrap();
     let session = login();
     store.create(&session, now()).await.unwrap();
