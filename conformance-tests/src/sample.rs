@@ -25,8 +25,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use session_core::{
-    Bytes, Clock as _, OsRandom, Realm, Record, RecordParts, Revision, SecretHash, SessionToken,
-    StoreError, StoreErrorKind, Subject, SystemClock, Timestamp,
+    Authentication, Bytes, Clock as _, CredentialTag, OsRandom, PreviousSecret, Realm, Record,
+    RecordParts, Revision, SecretHash, SessionId, SessionToken, StoreError, StoreErrorKind,
+    Subject, SystemClock, Timestamp,
 };
 use tokio::time::{Instant, sleep};
 
@@ -89,6 +90,50 @@ pub fn record_with(change: impl FnOnce(&mut RecordParts)) -> Record {
     };
     change(&mut parts);
     Record::from_parts(parts)
+}
+
+/// Records with this id, one for every combination of optional fields, with short and long variable parts and the
+/// first and last possible times: for tests of how an adapter stores them. The first has nothing optional, the last
+/// has everything.
+///
+/// # Panics
+///
+/// Never: all that they are made of is valid.
+#[must_use]
+pub fn every_shape(id: SessionId) -> Vec<Record> {
+    let realm = Realm::new(&"r".repeat(Realm::MAX_LEN)).expect("a valid realm");
+    let subject = |realm: &Realm, name: &str| Subject::new(realm, name).expect("a valid name");
+    let short = subject(&Realm::default(), "é");
+    let long = subject(&realm, &"n".repeat(Subject::MAX_NAME_LEN));
+    let tag = |bytes: &[u8]| CredentialTag::new(bytes).expect("a valid tag");
+    let mut records = Vec::new();
+    for subject in [None, Some(short), Some(long)] {
+        for tag in [None, Some(tag(&[0])), Some(tag(&[0xff; CredentialTag::MAX_LEN]))] {
+            for bits in 0..8_u8 {
+                let payload: &[u8] = if bits & 4 == 0 { b"" } else { b"\0\xffpayload" };
+                records.push(Record::from_parts(RecordParts {
+                    id,
+                    revision: Revision::from_bytes([0xfe, 1, 2, 3, 4, 5, 6, 7]),
+                    secret_hash: SecretHash::from_bytes([0x5a; 32]),
+                    previous: (bits & 1 != 0).then_some(PreviousSecret {
+                        hash: SecretHash::from_bytes([0xa5; 32]),
+                        grace_until: Timestamp::MAX,
+                    }),
+                    subject: subject.clone(),
+                    created_at: Timestamp::MIN,
+                    expires_at: Timestamp::MAX,
+                    deadline: Timestamp::from_millis(1_700_000_000_123),
+                    authentication: (bits & 2 != 0).then_some(Authentication {
+                        at: Timestamp::from_millis(1_700_000_000_001),
+                        level: 255,
+                    }),
+                    credential_tag: tag.clone(),
+                    payload: Bytes::copy_from_slice(payload),
+                }));
+            }
+        }
+    }
+    records
 }
 
 /// A new revision.

@@ -278,7 +278,7 @@ fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use session_core::Realm;
+    use conformance_tests::sample;
 
     /// DynamoDB's limit for one item, names included.
     const MAX_ITEM_LEN: usize = 400 * 1024;
@@ -287,39 +287,8 @@ mod tests {
         SessionId::from_bytes([9; 16]).unwrap()
     }
 
-    /// Every combination of optional fields, with short and long variable parts.
     fn records() -> Vec<Record> {
-        let realm = Realm::new(&"r".repeat(63)).unwrap();
-        let long = Subject::new(&realm, &"n".repeat(191)).unwrap();
-        let short = Subject::new(&Realm::default(), "é").unwrap();
-        let mut records = Vec::new();
-        for subject in [None, Some(short), Some(long)] {
-            for tag in [None, Some(&[0][..]), Some(&[0xff; 32][..])] {
-                for bits in 0..8_u8 {
-                    let payload: &[u8] = if bits & 4 == 0 { b"" } else { b"\0\xffpayload" };
-                    records.push(Record::from_parts(RecordParts {
-                        id: id(),
-                        revision: Revision::from_bytes([0xfe, 1, 2, 3, 4, 5, 6, 7]),
-                        secret_hash: SecretHash::from_bytes([0x5a; 32]),
-                        previous: (bits & 1 != 0).then_some(PreviousSecret {
-                            hash: SecretHash::from_bytes([0xa5; 32]),
-                            grace_until: Timestamp::MAX,
-                        }),
-                        subject: subject.clone(),
-                        created_at: Timestamp::MIN,
-                        expires_at: Timestamp::MAX,
-                        deadline: Timestamp::from_millis(1_700_000_000_123),
-                        authentication: (bits & 2 != 0).then_some(Authentication {
-                            at: Timestamp::from_millis(1_700_000_000_001),
-                            level: 255,
-                        }),
-                        credential_tag: tag.map(|tag| CredentialTag::new(tag).unwrap()),
-                        payload: Bytes::copy_from_slice(payload),
-                    }));
-                }
-            }
-        }
-        records
+        sample::every_shape(id())
     }
 
     #[test]

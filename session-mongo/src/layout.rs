@@ -475,6 +475,7 @@ pub fn fuzz_decode(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conformance_tests::sample;
     use mongodb::bson::Bson;
     use session_core::Realm;
 
@@ -484,38 +485,8 @@ mod tests {
         SessionId::from_bytes([9; 16]).unwrap()
     }
 
-    /// Every combination of optional fields, with short and long variable parts.
     fn records() -> Vec<Record> {
-        let realm = Realm::new(&"r".repeat(63)).unwrap();
-        let long = Subject::new(&realm, &"n".repeat(191)).unwrap();
-        let short = Subject::new(&Realm::default(), "é").unwrap();
-        let mut records = Vec::new();
-        for subject in [None, Some(short), Some(long)] {
-            for tag in [None, Some(&[0][..]), Some(&[0xff; 32][..])] {
-                for bits in 0..4_u8 {
-                    records.push(Record::from_parts(RecordParts {
-                        id: id(),
-                        revision: Revision::from_bytes([0xfe, 1, 2, 3, 4, 5, 6, 7]),
-                        secret_hash: SecretHash::from_bytes([0x5a; 32]),
-                        previous: (bits & 1 != 0).then_some(PreviousSecret {
-                            hash: SecretHash::from_bytes([0xa5; 32]),
-                            grace_until: Timestamp::MAX,
-                        }),
-                        subject: subject.clone(),
-                        created_at: Timestamp::MIN,
-                        expires_at: Timestamp::MAX,
-                        deadline: Timestamp::from_millis(1_700_000_000_123),
-                        authentication: (bits & 2 != 0).then_some(Authentication {
-                            at: Timestamp::from_millis(1_700_000_000_001),
-                            level: 255,
-                        }),
-                        credential_tag: tag.map(|tag| CredentialTag::new(tag).unwrap()),
-                        payload: Bytes::from_static(b"\0\xffpayload"),
-                    }));
-                }
-            }
-        }
-        records
+        sample::every_shape(id())
     }
 
     fn stored(record: &Record) -> RawDocumentBuf {
