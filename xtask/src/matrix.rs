@@ -16,8 +16,11 @@ use conformance_tests::http::http_rules;
 use conformance_tests::rules;
 
 use self::collect::Collected;
+pub(crate) use self::columns::CONTAINER;
 use self::columns::{Column, Place};
-use crate::command::{self, root};
+use crate::command::root;
+use crate::programs;
+use crate::side_by_side::{self, Job};
 use crate::test::Scope;
 
 /// The file for readers, in the folder of the workspace.
@@ -73,9 +76,8 @@ pub(crate) fn run(options: Options) -> Result<(), String> {
     columns::complete()?;
     if options.results == Results::New {
         clear()?;
-        for column in columns::all(options.scope).chain(columns::frameworks()) {
-            run_suite(column, &[])?;
-        }
+        let columns = columns::all(options.scope).chain(columns::frameworks());
+        side_by_side::run(suites(columns, &[])?)?;
     }
     let adapters = columns::all(options.scope);
     let collected = Collected::read(&Place::of_this_workspace(), adapters, columns::frameworks())?;
@@ -122,21 +124,27 @@ pub(crate) fn write_junit(scope: Scope) -> Result<(), String> {
     junit::write(&results(), &present)
 }
 
-/// Runs the suites whose backends are containers.
-pub(crate) fn run_containers(environment: &[(&'static str, PathBuf)]) -> Result<(), String> {
-    let contained = |column: &Column| column.flavour == columns::CONTAINER;
-    columns::all(Scope::Containers)
-        .filter(contained)
-        .try_for_each(|column| run_suite(column, environment))
+/// The suites whose backends are containers, the slowest first.
+pub(crate) fn in_containers(environment: &[(&str, PathBuf)]) -> Result<Vec<Job>, String> {
+    let contained = |column: &Column| column.flavour == CONTAINER;
+    let mut jobs = suites(columns::all(Scope::Containers).filter(contained), environment)?;
+    jobs.reverse();
+    Ok(jobs)
 }
 
-fn run_suite(column: Column, environment: &[(&'static str, PathBuf)]) -> Result<(), String> {
-    let mut cargo = command::cargo();
-    let line = column.command();
-    cargo.args(command::words(&line)).envs(environment.iter().cloned());
-    cargo.env("CONFORMANCE_REPORT", results());
-    // Where a backend can be had in several ways, this one is meant.
-    cargo.env("SESSION_TEST_BACKEND", column.flavour);
-    println!("$ SESSION_TEST_BACKEND={} cargo {line}", column.flavour);
-    command::run(cargo, &format!("cargo {line}"))
+fn suites(
+    columns: impl Iterator<Item = Column>,
+    environment: &[(&str, PathBuf)],
+) -> Result<Vec<Job>, String> {
+    let programs = programs::build("--test conformance")?;
+    let suite = |column: Column| {
+        let program = programs.iter().find(|program| program.is_of(column.adapter));
+        let mut command = program.ok_or(format!("{} has no suite", column.adapter))?.command();
+        command.envs(environment.iter().cloned());
+        command.env("CONFORMANCE_REPORT", results());
+        // Where a backend can be had in several ways, this one is meant.
+        command.env("SESSION_TEST_BACKEND", column.flavour);
+        Ok(Job { name: format!("{} {}", column.adapter, column.flavour), command })
+    };
+    columns.map(suite).collect()
 }

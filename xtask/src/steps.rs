@@ -3,9 +3,10 @@
 use std::cell::OnceCell;
 use std::path::PathBuf;
 
-use crate::command::{run_cargo_with, words};
+use crate::command::{self, run_cargo_with, words};
 use crate::docker::Docker;
 use crate::leftovers::RunFolder;
+use crate::side_by_side::{self, Job};
 use crate::test::{Options, Scope};
 use crate::{check_deps, features, images, interop, matrix, package, servers, tools};
 
@@ -61,13 +62,20 @@ impl Step {
 const ONE_PROVIDER: &str = "test -p session-redis --features tls-rustls-ring --test it tls";
 const NO_PROVIDER: &str = "test -p session-redis --features tls-rustls --test it tls";
 
-const CONTAINERS: &str = "test -p conformance-tests --features containers --test containers";
+const CONTAINERS: &str = "test --workspace --all-features --test containers";
 
 const SALVO: &str =
     "test --quiet --locked --manifest-path examples/salvo/Cargo.toml --target-dir target/salvo";
 
-/// Each of its tests runs the whole suite.
-const POOLER: &str = "test -p session-postgres --test pgbouncer -- --test-threads=1";
+/// PostgreSQL behind a PgBouncer of today. Each of its tests runs the whole suite.
+fn behind_pgbouncer(environment: &[(&str, PathBuf)]) -> Job {
+    let mut command = command::cargo();
+    let line = "test --workspace --all-features --test pgbouncer -- --test-threads=1";
+    command.args(words(line)).envs(environment.iter().cloned());
+    command.env("SESSION_TEST_BACKEND", matrix::CONTAINER);
+    command.env("SESSION_TEST_POSTGRES_IMAGE", images::PGBOUNCER);
+    Job { name: "session-postgres behind PgBouncer".to_owned(), command }
+}
 
 /// The steps in their order: cheap ones that fail early first.
 pub(crate) fn all(scope: Scope) -> Vec<Step> {
@@ -117,15 +125,11 @@ pub(crate) fn all(scope: Scope) -> Vec<Step> {
                 images::build(context.docker()?, images::Options { install, rebuild: false })
             }),
             cargo("provisioner", "how containers start and end", CONTAINERS),
-            own("containers", "the suites on servers in containers", |context| {
-                matrix::run_containers(&context.environment())
-            }),
-            own("pooler", "PostgreSQL behind a PgBouncer of today", |context| {
-                let mut environment = context.environment();
-                // The last one counts.
-                environment.push(("SESSION_TEST_BACKEND", "container".into()));
-                environment.push(("SESSION_TEST_POSTGRES_IMAGE", images::PGBOUNCER.into()));
-                run_cargo_with(&words(POOLER), &environment)
+            own("containers", "the suites in containers, and behind a PgBouncer", |context| {
+                let environment = context.environment();
+                let mut jobs = matrix::in_containers(&environment)?;
+                jobs.push(behind_pgbouncer(&environment));
+                side_by_side::run(jobs)
             }),
             own("no-containers", "no container of the tests stays", |context| {
                 context.docker()?.expect_no_leftovers()

@@ -14,7 +14,7 @@ pub(super) struct Adapter {
     pub(super) flavours: &'static [(&'static str, Scope)],
 }
 
-pub(super) const CONTAINER: &str = "container";
+pub(crate) const CONTAINER: &str = "container";
 
 const IN_PROCESS: &[(&str, Scope)] = &[("in-process", Scope::MemoryOnly)];
 const ON_SERVERS: &[(&str, Scope)] =
