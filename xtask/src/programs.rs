@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::command::{self, words};
 
 /// What `cargo test` would run.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Program {
     /// The folder of its package.
     folder: PathBuf,

@@ -103,10 +103,12 @@ mod tests {
     #[test]
     fn several_run_at_the_same_time() {
         let folder = folder("pair");
-        // Each ends when the other has begun.
+        // Each ends well when the other begins while it runs.
         let meet = |own: &str, other: &str| {
-            let files = folder.display();
-            format!("touch {files}/{own}; until [ -e {files}/{other} ]; do sleep 0.01; done")
+            let (files, begun) = (folder.display(), format!("[ -e {other} ] && exit 0"));
+            format!(
+                "cd {files}; touch {own}; for i in $(seq 1000); do {begun}; sleep 0.01; done; exit 1"
+            )
         };
         let pair = vec![job("a", &meet("1", "2")), job("b", &meet("2", "1"))];
         assert_eq!(run_with(pair, &folder, io::sink()), Ok(()));
