@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use session_core::{StoreError, StoreErrorKind};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -25,7 +26,7 @@ use crate::verdict::{Checked, Stop, chain, ensure};
 /// The round trip of a call at which a fault strikes last. Calls with more are not looked at any further.
 pub(super) const MOST_TRIPS: u64 = 4;
 /// Calls that are under way at the same time, each with connections of its own.
-pub(super) const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 16;
 /// After this time with a network in order again, calls succeed.
 pub(super) const RECOVERY: Duration = Duration::from_secs(5);
 /// Between two attempts.
@@ -47,12 +48,9 @@ pub(crate) async fn lost_is_never_an_answer(cx: &Cx) -> Checked {
 pub(crate) async fn every_call_ends_in_time(cx: &Cx) -> Checked {
     let faults = [Fault::Hang, Fault::Silence, Fault::Trickle, Fault::Refuse];
     let verbs = verbs(cx).await?;
-    let cases: Vec<_> =
-        faults.iter().flat_map(|fault| verbs.iter().map(|verb| (*fault, *verb))).collect();
-    for batch in cases.chunks(AT_ONCE) {
-        try_join_all(batch.iter().map(|(fault, verb)| ends_in_time(cx, *fault, *verb))).await?;
-    }
-    Ok(())
+    let cases =
+        faults.iter().flat_map(|fault| verbs.iter().map(|verb| ends_in_time(cx, *fault, *verb)));
+    some_at_once(cases.collect()).await.map(drop)
 }
 
 /// Once on a connection that is there, and once when a new one may be needed.
@@ -185,14 +183,17 @@ pub(super) async fn prepare(cx: &Cx, verb: Verb) -> Checked<Call> {
 
 /// Every trouble for every call, at each of its round trips.
 async fn incidents(cx: &Cx, verbs: &[Verb], troubles: &[(Fault, Span)]) -> Checked<Vec<Incident>> {
-    let cases: Vec<_> =
-        troubles.iter().flat_map(|trouble| verbs.iter().map(|verb| (*trouble, *verb))).collect();
-    let mut found = Vec::new();
-    for batch in cases.chunks(AT_ONCE) {
-        let batch = batch.iter().map(|(trouble, verb)| sweep(cx, *trouble, *verb));
-        found.extend(try_join_all(batch).await?.into_iter().flatten());
-    }
-    Ok(found)
+    let sweeps =
+        troubles.iter().flat_map(|trouble| verbs.iter().map(|verb| sweep(cx, *trouble, *verb)));
+    Ok(some_at_once(sweeps.collect()).await?.into_iter().flatten().collect())
+}
+
+/// Runs all of these, [`AT_ONCE`] at a time: each begins as soon as one of those before it has ended, since most
+/// end at once and some only when their time is over.
+pub(super) async fn some_at_once<T>(
+    cases: Vec<impl Future<Output = Checked<T>>>,
+) -> Checked<Vec<T>> {
+    stream::iter(cases).buffer_unordered(AT_ONCE).try_collect().await
 }
 
 async fn sweep(cx: &Cx, trouble: (Fault, Span), verb: Verb) -> Checked<Vec<Incident>> {

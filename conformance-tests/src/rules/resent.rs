@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, select, try_join_all};
 use session_core::{Record, StoreError};
 
 use super::held::{Pair, equal, step};
@@ -11,14 +11,19 @@ use crate::net::{Answer, Call, Verb};
 use crate::verdict::{Checked, Stop, chain, ensure};
 
 pub(crate) async fn sends_of_one_call_leave_an_order(cx: &Cx) -> Checked {
+    let writes = Verb::of(&*cx.line().await?.store).into_iter().filter(|verb| verb.writes());
+    let writes: Vec<_> = writes.collect();
+    // Each on a network of its own, since one that lost a reply takes its time to come back.
+    try_join_all(writes.iter().map(|first| each_between_two_sends(cx, *first, &writes))).await?;
+    Ok(())
+}
+
+async fn each_between_two_sends(cx: &Cx, first: Verb, writes: &[Verb]) -> Checked {
     let line = cx.line().await?;
-    let verbs: Vec<_> = Verb::of(&*line.store).into_iter().filter(|verb| verb.writes()).collect();
-    for first in &verbs {
-        for second in &verbs {
-            let what = format!("{} between two sends of {}", second.name(), first.name());
-            let met = meet(cx, &line, *first, *second).await;
-            met.map_err(|stop| stop.about(&what))?;
-        }
+    for second in writes {
+        let what = format!("{} between two sends of {}", second.name(), first.name());
+        let met = meet(cx, &line, first, *second).await;
+        met.map_err(|stop| stop.about(&what))?;
     }
     Ok(())
 }

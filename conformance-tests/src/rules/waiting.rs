@@ -5,7 +5,7 @@ use session_core::Record;
 use tokio::time::{Instant, timeout};
 
 use super::dropped::{each_gets_its_own, is_whole};
-use super::faults::{AT_ONCE, Incident, RECOVERY, prepare, succeeds};
+use super::faults::{Incident, RECOVERY, prepare, some_at_once, succeeds};
 use crate::cx::{Cx, Line};
 use crate::net::{Fault, Span, Verb};
 use crate::race::poll_at_most;
@@ -53,20 +53,15 @@ pub(crate) async fn late_replies_reach_nobody(cx: &Cx) -> Checked {
     let owners: Vec<_> =
         (0..2).map(|n| cx.fresh().payload(format!("of owner {n}")).record()).collect();
     cx.create_all(&owners).await?;
-    let cases: Vec<_> = verbs
-        .iter()
-        .flat_map(|verb| {
-            [(*verb, Width::Usual, 1), (*verb, Width::Narrow, 1), (*verb, Width::Narrow, 2)]
-        })
-        .collect();
-    for batch in cases.chunks(AT_ONCE) {
-        let batch = batch.iter().map(|(verb, width, trip)| async {
-            let late = reply_is_late(cx, *verb, *width, *trip, &owners).await;
+    let owners = &owners;
+    let held = [(Width::Usual, 1), (Width::Narrow, 1), (Width::Narrow, 2)];
+    let cases = verbs.iter().flat_map(|verb| {
+        held.map(|(width, trip)| async move {
+            let late = reply_is_late(cx, *verb, width, trip, owners).await;
             late.map_err(|stop| stop.about(verb.name()))
-        });
-        try_join_all(batch).await?;
-    }
-    Ok(())
+        })
+    });
+    some_at_once(cases.collect()).await.map(drop)
 }
 
 /// How many connections a handle has.
