@@ -96,3 +96,13 @@ fn a_mistake_on_the_command_line_is_told() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("unknown: oracle") && errors.contains("--rounds"), "{errors}");
 }
+
+#[test]
+fn an_error_is_told_with_what_it_comes_from() {
+    // Nobody listens there, which the driver's own error does not say.
+    let output =
+        bench(&["dynamo", "--dynamo-url", "dynamodb://127.0.0.1:1?region=eu-west-1&table=none"]);
+    assert!(!output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("  caused by: Connection refused"), "{errors}");
+}

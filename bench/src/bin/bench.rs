@@ -1,5 +1,6 @@
 //! The session stores beside the raw drivers. `--help` says how.
 
+use std::iter::successors;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -7,6 +8,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
+            // Drivers tell why in what their error comes from.
+            for cause in successors(error.source(), |cause| cause.source()) {
+                eprintln!("  caused by: {cause}");
+            }
             ExitCode::FAILURE
         }
     }
