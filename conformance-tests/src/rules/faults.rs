@@ -171,7 +171,7 @@ pub(crate) async fn no_error_shows_a_secret(cx: &Cx) -> Checked {
 }
 
 /// The calls of this store; not applicable without a network.
-async fn verbs(cx: &Cx) -> Checked<Vec<Verb>> {
+pub(super) async fn verbs(cx: &Cx) -> Checked<Vec<Verb>> {
     let line = cx.line().await?;
     Ok(Verb::of(&*line.store))
 }
@@ -189,7 +189,7 @@ async fn incidents(cx: &Cx, verbs: &[Verb], troubles: &[(Fault, Span)]) -> Check
 }
 
 /// Runs all of these, [`AT_ONCE`] at a time: each begins as soon as one of those before it has ended, since most
-/// end at once and some only when their time is over.
+/// end soon and some only when their time is over.
 pub(super) async fn some_at_once<T>(
     cases: Vec<impl Future<Output = Checked<T>>>,
 ) -> Checked<Vec<T>> {

@@ -5,14 +5,14 @@ use std::pin::pin;
 use futures_util::future::{Either, select, try_join_all};
 use session_core::{Record, StoreError};
 
+use super::faults::verbs;
 use super::held::{Pair, equal, step};
 use crate::cx::{Cx, Line};
 use crate::net::{Answer, Call, Verb};
 use crate::verdict::{Checked, Stop, chain, ensure};
 
 pub(crate) async fn sends_of_one_call_leave_an_order(cx: &Cx) -> Checked {
-    let writes = Verb::of(&*cx.line().await?.store).into_iter().filter(|verb| verb.writes());
-    let writes: Vec<_> = writes.collect();
+    let writes: Vec<_> = verbs(cx).await?.into_iter().filter(|verb| verb.writes()).collect();
     // Each on a network of its own, since one that lost a reply takes its time to come back.
     try_join_all(writes.iter().map(|first| each_between_two_sends(cx, *first, &writes))).await?;
     Ok(())

@@ -5,7 +5,7 @@ use session_core::Record;
 use tokio::time::{Instant, timeout};
 
 use super::dropped::{each_gets_its_own, is_whole};
-use super::faults::{Incident, RECOVERY, prepare, some_at_once, succeeds};
+use super::faults::{Incident, RECOVERY, prepare, some_at_once, succeeds, verbs};
 use crate::cx::{Cx, Line};
 use crate::net::{Fault, Span, Verb};
 use crate::race::poll_at_most;
@@ -49,7 +49,7 @@ async fn all_wait(cx: &Cx, fault: Fault) -> Checked {
 }
 
 pub(crate) async fn late_replies_reach_nobody(cx: &Cx) -> Checked {
-    let verbs = Verb::of(&*cx.line().await?.store);
+    let verbs = verbs(cx).await?;
     let owners: Vec<_> =
         (0..2).map(|n| cx.fresh().payload(format!("of owner {n}")).record()).collect();
     cx.create_all(&owners).await?;
