@@ -10,6 +10,7 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, RawDocumentBuf, doc, rawdoc};
 use mongodb::options::{Acknowledgment, ClientOptions, WriteConcern};
 use mongodb::{Collection, Database};
+use serde_json::json;
 use session_core::{BoxError, Codec, SessionId};
 use session_mongo::MongoStore;
 
@@ -32,6 +33,9 @@ const GOALS: &[Goal] = &[
 const SCALE_GOAL: f64 = 1.2;
 const SIZE_GOAL: f64 = 640.0;
 
+/// It holds all sessions of the large store, as that of a server in use would: the 256 MB that the tests give a
+/// server do not.
+const CACHE: &str = "cache_size=3GB";
 /// Connections of each contestant.
 const CONNECTIONS: u32 = 32;
 const NAME: &str = "mongo";
@@ -95,7 +99,12 @@ struct Place {
 
 impl Place {
     async fn open(settings: &Settings) -> Result<Self, BoxError> {
-        let home = Home::open(settings, NAME, || MongoServer::start(MongoOptions::new()))?;
+        let home = Home::open(settings, NAME, || {
+            let server = MongoServer::start(MongoOptions::new())?;
+            let cache = ("wiredTigerEngineRuntimeConfig", json!(CACHE));
+            server.command("admin", &[("setParameter", json!(1)), cache])?;
+            Ok(server)
+        })?;
         let mut options = ClientOptions::parse(&home.url).await?;
         options.max_pool_size = Some(CONNECTIONS);
         // What a store of sessions cannot do without, so that both wait for the same.

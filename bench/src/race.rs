@@ -15,6 +15,8 @@ use crate::stats::Spread;
 const CHUNK: usize = 500;
 /// Chunks that are written at a time.
 const FILLERS: usize = 64;
+/// From one word on how far the filling is to the next.
+const PROGRESS: Duration = Duration::from_secs(10);
 
 /// Measures every operation that is asked for, of every contestant.
 pub(crate) async fn measure(
@@ -159,13 +161,22 @@ pub(crate) async fn store(
     run_all(vec![contestant.prepare(op, &works)]).await.map(drop)
 }
 
+/// Stores the whole population, and tells how far it is: a million sessions take some servers long.
 pub(crate) async fn fill(
     contestant: &dyn Contestant,
     population: &mut Population,
 ) -> Result<(), BoxError> {
+    let (name, all) = (contestant.name(), population.sessions.len());
+    let mut stored = 0;
+    let mut told_at = Instant::now();
     for works in population.creates(CHUNK).chunks(FILLERS) {
         let prepare = |works: &Vec<Work>| contestant.prepare(Op::CreateWithSubject, works);
         run_all(works.iter().map(prepare).collect()).await?;
+        stored += works.iter().map(Vec::len).sum::<usize>();
+        if stored < all && told_at.elapsed() >= PROGRESS {
+            eprintln!("{name}: {stored} of {all} sessions stored");
+            told_at = Instant::now();
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Builder;
 use crate::backend::{BACKENDS, Backend};
 use crate::options::{Options, Part, Settings, help};
 use crate::payload::Payloads;
-use crate::report::{BackendReport, FORMAT, Machine, Report};
+use crate::report::{BackendReport, Cell, FORMAT, Machine, Report};
 use crate::{race, scale, sessions, table, token};
 
 /// The program `bench`: measures, prints the tables, writes the file. Progress goes to standard error.
@@ -17,7 +17,7 @@ use crate::{race, scale, sessions, table, token};
 /// # Errors
 ///
 /// For arguments that are not understood, for a server that cannot be had, and for a store that does not
-/// do what it should: then nothing is printed or written.
+/// do what it should. That ends the run; printed and written is then what was measured of stores before it.
 pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), BoxError> {
     let arguments: Vec<String> = arguments.collect();
     let options = Options::parse(arguments.iter().cloned())?;
@@ -28,16 +28,12 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), BoxError> {
     let machine = machine();
     let started_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let runtime = Builder::new_multi_thread().enable_all().build()?;
-    let report = runtime.block_on(async {
+    let (report, path, end) = runtime.block_on(async {
         let settings = Settings::new(options, Payloads::new().await?);
-        let mut backends = Vec::new();
-        for name in &settings.options.backends {
-            let known = BACKENDS.iter().find(|backend| backend.name() == *name);
-            backends.push(measure(*known.ok_or("unknown backend")?, &settings).await?);
-        }
-        let wants_tokens = settings.options.wants(Part::Tokens);
+        let (backends, end) = measure_all(&settings).await;
+        let wants_tokens = end.is_ok() && settings.options.wants(Part::Tokens);
         let tokens = if wants_tokens { token::measure(&settings)? } else { Vec::new() };
-        Ok::<_, BoxError>(Report {
+        let report = Report {
             format: FORMAT,
             command: command(&arguments),
             version: env!("CARGO_PKG_VERSION"),
@@ -52,25 +48,36 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), BoxError> {
             population: settings.population,
             backends,
             tokens,
-        })
-        .map(|report| (report, settings.options.json))
-    });
-    let (report, path) = report?;
+        };
+        Ok::<_, BoxError>((report, settings.options.json, end))
+    })?;
+    if end.is_err() && report.backends.is_empty() {
+        return end;
+    }
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     fs::write(&path, serde_json::to_string_pretty(&report)? + "\n")?;
     let path = fs::canonicalize(&path)?;
     println!("{}\nThe same for machines: {}", table::render(&report), path.display());
-    Ok(())
+    end
+}
+
+/// The stores that were measured before one failed, if one did, and how it failed.
+async fn measure_all(settings: &Settings) -> (Vec<BackendReport>, Result<(), BoxError>) {
+    let mut reports = Vec::new();
+    let named = |name| BACKENDS.iter().find(|backend| backend.name() == name);
+    for backend in settings.options.backends.iter().filter_map(|name| named(*name)) {
+        match measure(*backend, settings).await {
+            Ok(report) => reports.push(report),
+            Err(error) => return (reports, Err(error)),
+        }
+    }
+    (reports, Ok(()))
 }
 
 async fn measure(backend: &dyn Backend, settings: &Settings) -> Result<BackendReport, BoxError> {
-    let arena = backend.open(settings).await?;
-    let server = arena.server.home().description();
-    let cells = race::measure(backend, &arena, settings).await?;
-    drop(arena.contestants);
-    arena.server.close().await?;
+    let (server, cells) = operations(backend, settings).await?;
     let (mut sizes, mut scale) = (Vec::new(), Vec::new());
     if settings.options.wants(Part::Sizes) {
         eprintln!("{}: bytes per session", backend.name());
@@ -80,6 +87,19 @@ async fn measure(backend: &dyn Backend, settings: &Settings) -> Result<BackendRe
         scale = scale::measure(backend, settings).await?;
     }
     Ok(BackendReport { name: backend.name(), server, cells, sizes, scale })
+}
+
+/// What was measured, and on which server. That one ends here: it would idle beside those of the other parts.
+async fn operations(
+    backend: &dyn Backend,
+    settings: &Settings,
+) -> Result<(String, Vec<Cell>), BoxError> {
+    let arena = backend.open(settings).await?;
+    let server = arena.server.home().description();
+    let cells = race::measure(backend, &arena, settings).await?;
+    drop(arena.contestants);
+    arena.server.close().await?;
+    Ok((server, cells))
 }
 
 /// For the report: without the value of a URL, which may hold a password.

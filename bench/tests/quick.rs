@@ -105,4 +105,27 @@ fn an_error_is_told_with_what_it_comes_from() {
     assert!(!output.status.success());
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("  caused by: Connection refused"), "{errors}");
+    assert!(output.stdout.is_empty(), "nothing was measured");
+}
+
+#[test]
+fn an_error_does_not_take_what_was_measured_before() {
+    let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-partial.json");
+    let path = json.to_str().unwrap();
+    let output = bench(&[
+        "memory",
+        "dynamo",
+        "--only",
+        "load",
+        "--dynamo-url",
+        "dynamodb://127.0.0.1:1?region=eu-west-1&table=none",
+        "--json",
+        path,
+    ]);
+    assert!(!output.status.success(), "the run went wrong, and says so");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("## memory: ") && !text.contains("## dynamo: "), "{text}");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    std::fs::remove_file(&json).unwrap();
+    assert_eq!(array(&report, "backends").len(), 1);
 }
