@@ -30,9 +30,9 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), BoxError> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let (report, path, end) = runtime.block_on(async {
         let settings = Settings::new(options, Payloads::new().await?);
-        let (backends, end) = measure_all(&settings).await;
-        let wants_tokens = end.is_ok() && settings.options.wants(Part::Tokens);
+        let wants_tokens = settings.options.wants(Part::Tokens);
         let tokens = if wants_tokens { token::measure(&settings)? } else { Vec::new() };
+        let (backends, end) = measure_all(&settings).await;
         let report = Report {
             format: FORMAT,
             command: command(&arguments),
@@ -66,9 +66,8 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), BoxError> {
 /// The stores that were measured before one failed, if one did, and how it failed.
 async fn measure_all(settings: &Settings) -> (Vec<BackendReport>, Result<(), BoxError>) {
     let mut reports = Vec::new();
-    let named = |name| BACKENDS.iter().find(|backend| backend.name() == name);
-    for backend in settings.options.backends.iter().filter_map(|name| named(*name)) {
-        match measure(*backend, settings).await {
+    for name in &settings.options.backends {
+        match measure(name, settings).await {
             Ok(report) => reports.push(report),
             Err(error) => return (reports, Err(error)),
         }
@@ -76,7 +75,9 @@ async fn measure_all(settings: &Settings) -> (Vec<BackendReport>, Result<(), Box
     (reports, Ok(()))
 }
 
-async fn measure(backend: &dyn Backend, settings: &Settings) -> Result<BackendReport, BoxError> {
+async fn measure(name: &str, settings: &Settings) -> Result<BackendReport, BoxError> {
+    let known = BACKENDS.iter().find(|backend| backend.name() == name);
+    let backend = *known.ok_or("unknown backend")?;
     let (server, cells) = operations(backend, settings).await?;
     let (mut sizes, mut scale) = (Vec::new(), Vec::new());
     if settings.options.wants(Part::Sizes) {
