@@ -23,10 +23,12 @@
 //! # }
 //! ```
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::select;
 use session_core::{
     Clock, PageRequest, Record, SessionStore, StoreError, StoreErrorKind, Subject, SubjectIndex,
     SystemClock, Timestamp,
@@ -46,6 +48,8 @@ use crate::verdict::{Checked, Stop, chain, ensure};
 const OPERATIONS: usize = 8;
 /// The most clients of one session.
 const MOST_CLIENTS: usize = 7;
+/// What a `delete_all` of one session may consist of: a look, a delete, and another look.
+const WALK: u32 = 3;
 /// After a call that was refused.
 const PAUSE: Duration = Duration::from_millis(10);
 /// What load to make.
@@ -104,7 +108,8 @@ impl Load {
         self
     }
 
-    /// After which time every call must have ended. Five seconds where nothing is said.
+    /// After which time every call must have ended, a `delete_all` after three times as long. Five seconds where
+    /// nothing is said.
     #[must_use]
     pub const fn longest_call(mut self, longest: Duration) -> Self {
         self.longest_call = longest;
@@ -144,7 +149,7 @@ impl Load {
             stopped: AtomicBool::new(false),
             seen: Mutex::default(),
             succeeded: watch::Sender::new(Instant::now()),
-            failure: Mutex::default(),
+            failure: watch::Sender::default(),
         });
         let mut tasks = JoinSet::new();
         for _ in 0..shared.load.at_once {
@@ -171,7 +176,7 @@ impl Running {
     /// What is wrong, as soon as something is; the load has then come to its end.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        self.shared.failure().clone()
+        self.shared.failure.borrow().clone()
     }
 
     /// Waits until a call has succeeded that began later than this.
@@ -188,11 +193,14 @@ impl Running {
     ///
     /// When no call succeeds in that time, or something else is wrong.
     pub async fn succeeds_within(&self, patience: Duration) -> Result<()> {
-        let back = timeout(patience, self.succeeds()).await;
-        match (self.failure(), back) {
+        let mut failure = self.shared.failure.subscribe();
+        // After a failure nobody calls any more.
+        let failed = pin!(async { drop(failure.wait_for(Option::is_some).await) });
+        let ended = timeout(patience, select(failed, pin!(self.succeeds()))).await.is_ok();
+        match (self.failure(), ended) {
             (Some(failure), _) => Err(failure.into()),
-            (None, Ok(())) => Ok(()),
-            (None, Err(_)) => {
+            (None, true) => Ok(()),
+            (None, false) => {
                 let seen = self.progress();
                 Err(format!("no call succeeds {patience:?} after the trouble: {seen:?}").into())
             }
@@ -228,7 +236,8 @@ struct Shared {
     seen: Mutex<Progress>,
     /// When the latest call that succeeded had begun.
     succeeded: watch::Sender<Instant>,
-    failure: Mutex<Option<String>>,
+    /// The first thing that was wrong.
+    failure: watch::Sender<Option<String>>,
 }
 
 impl Shared {
@@ -237,7 +246,11 @@ impl Shared {
         while !self.is_stopped() && self.take_one() {
             if let Err(Stop::Failed(failure)) = self.history(rng.fork()).await {
                 self.stopped.store(true, Ordering::Relaxed);
-                self.failure().get_or_insert_with(|| failure.to_string());
+                self.failure.send_if_modified(|first| {
+                    let is_first = first.is_none();
+                    first.get_or_insert_with(|| failure.to_string());
+                    is_first
+                });
             }
         }
     }
@@ -262,7 +275,7 @@ impl Shared {
         let end = self.insist(|| recorder.load(observer, store, &id, base)).await?;
         recorder.expect_an_order(base)?;
         if let Some(index) = store.subject_index() {
-            self.is_listed(index, end.as_ref(), &subject, base).await?;
+            self.is_listed(store, index, end.as_ref(), &subject, base).await?;
         }
         // A long run must not fill the server.
         self.insist(|| store.delete(&id, base)).await?;
@@ -278,7 +291,7 @@ impl Shared {
         let mut left = OPERATIONS;
         while left > 0 && !self.is_stopped() {
             let begun = Instant::now();
-            match self.timed(client.operate()).await? {
+            match self.timed(1, client.operate()).await? {
                 Ok(answered) => {
                     left -= 1;
                     if answered {
@@ -296,9 +309,10 @@ impl Shared {
         Ok(())
     }
 
-    /// Nobody who belongs to a subject is missing in its list, and `delete_all` finds it there.
+    /// Nobody who belongs to a subject is missing in its list, or outlives a `delete_all`.
     async fn is_listed(
         &self,
+        store: &dyn SessionStore,
         index: &dyn SubjectIndex,
         end: Option<&Record>,
         subject: &Subject,
@@ -311,7 +325,10 @@ impl Shared {
         let listed = self.insist(|| index.list(subject, &page, now)).await?.items;
         let listed = listed.iter().any(|summary| summary.id == *record.id());
         ensure!(listed, "a live session is not in the list of its subject");
-        self.insist(|| index.delete_all(subject, None, now)).await.map(drop)
+        self.insist_for(WALK, || index.delete_all(subject, None, now)).await?;
+        let left = self.insist(|| store.load(record.id(), now)).await?;
+        ensure!(left.is_none(), "a session is alive after a `delete_all` of its subject");
+        Ok(())
     }
 
     /// Calls until an answer comes.
@@ -319,9 +336,17 @@ impl Shared {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
+        self.insist_for(1, call).await
+    }
+
+    /// The same for what may take as long as so many calls.
+    async fn insist_for<T, F>(&self, calls: u32, call: impl Fn() -> F) -> Checked<T>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         let (begun, patience) = (Instant::now(), self.load.longest_outage);
         loop {
-            match self.timed(call()).await? {
+            match self.timed(calls, call()).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => ensure!(
                     begun.elapsed() < patience,
@@ -333,12 +358,14 @@ impl Shared {
         }
     }
 
-    /// Makes a call, which must end in time. An error is one that a server in trouble may cause.
+    /// Makes what consists of so many calls, which must end in time. An error is one that a server in trouble may
+    /// cause.
     async fn timed<T>(
         &self,
+        calls: u32,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Checked<Result<T, StoreError>> {
-        let limit = self.load.longest_call;
+        let limit = self.load.longest_call * calls;
         let begun = Instant::now();
         let ended = timeout(limit, call).await;
         let took = begun.elapsed();
@@ -362,9 +389,5 @@ impl Shared {
 
     fn seen(&self) -> MutexGuard<'_, Progress> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn failure(&self) -> MutexGuard<'_, Option<String>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -140,7 +140,8 @@ impl Product for Dynamo {
 
     fn ask(&self, ports: &[u16], _pid: Option<u32>) -> io::Result<Answer> {
         let port = ports[0];
-        let tables = list_tables(location::connect(port)?, &format!("127.0.0.1:{port}"))?;
+        let stream = location::connect(port, location::PATIENCE)?;
+        let tables = list_tables(stream, &format!("127.0.0.1:{port}"))?;
         let is_new = tables.contains(r#""TableNames":[]"#);
         Ok(if is_new || self.options.on_disk { Answer::Ready } else { Answer::Stranger })
     }

@@ -53,7 +53,12 @@ impl ServerError {
     }
 
     pub(super) fn control(doing: &str, error: &io::Error) -> Self {
-        Self::new(ServerErrorKind::Control, format!("{doing}: {error}"))
+        // What the system calls a read or write that has lasted too long explains nothing.
+        let text = match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "no answer in time".to_owned(),
+            _ => error.to_string(),
+        };
+        Self::new(ServerErrorKind::Control, format!("{doing}: {text}"))
     }
 }
 

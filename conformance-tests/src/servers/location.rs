@@ -1,13 +1,15 @@
 //! The parts of a URL that it takes to ask the server there who it is.
 
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::locate::Kind;
 
-/// How long a named server may take to accept, and then for each reply.
+/// How long a server may take to accept, and then to say who it is.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take for a command that drives it into a state: on a slow disk that can be long.
+pub(super) const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The parts of a server's URL, decoded.
 pub struct Location {
@@ -57,7 +59,7 @@ impl Location {
     pub(super) fn connect(&self) -> io::Result<TcpStream> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, PATIENCE).and_then(limited) {
+            match connect_to(&address, PATIENCE) {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,
             }
@@ -66,16 +68,15 @@ impl Location {
     }
 }
 
-/// A connection to a server that was started here.
-pub(super) fn connect(port: u16) -> io::Result<TcpStream> {
-    let address = ([127, 0, 0, 1], port).into();
-    TcpStream::connect_timeout(&address, PATIENCE).and_then(limited)
+/// A connection to a server that was started here, which may take so long for each reply.
+pub(super) fn connect(port: u16, patience: Duration) -> io::Result<TcpStream> {
+    connect_to(&([127, 0, 0, 1], port).into(), patience)
 }
 
-/// The stream with a bound on each read and write.
-fn limited(stream: TcpStream) -> io::Result<TcpStream> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn connect_to(address: &SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(address, PATIENCE)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }

@@ -102,9 +102,18 @@ impl Server<Mongo> {
     /// Runs one command on a new connection without a login, the name with its argument first, and answers with
     /// the reply. For driving the server into a state without a driver; a refusal is an error.
     pub fn command(&self, database: &str, command: &[(&str, Value)]) -> Result<Value, ServerError> {
+        self.command_within(location::COMMAND_PATIENCE, database, command)
+    }
+
+    fn command_within(
+        &self,
+        patience: Duration,
+        database: &str,
+        command: &[(&str, Value)],
+    ) -> Result<Value, ServerError> {
         let name = command.first().map_or("", |(name, _)| name);
         let doing = || format!("{}: {name}", self.label());
-        match call(self.port(), database, command) {
+        match call(self.port(), patience, database, command) {
             Ok(Reply::Done(reply)) => Ok(reply),
             Ok(Reply::Error { code, text }) => Err(ServerError::new(
                 ServerErrorKind::Control,
@@ -115,8 +124,27 @@ impl Server<Mongo> {
     }
 
     fn is_primary(&self) -> bool {
-        let hello = self.command("admin", &[("hello", json!(1))]);
+        let hello = self.command_within(location::PATIENCE, "admin", &[("hello", json!(1))]);
         hello.is_ok_and(|hello| hello["isWritablePrimary"] == json!(true))
+    }
+
+    /// Its part in its set, in words.
+    fn describe(&self) -> Result<String, ServerError> {
+        let command = [("replSetGetStatus", json!(1))];
+        let status = self.command_within(location::PATIENCE, "admin", &command)?;
+        let mut members = status["members"].as_array().into_iter().flatten();
+        let state = members.find(|member| member["self"] == json!(true));
+        let state = state.and_then(|member| member["stateStr"].as_str());
+        let source = status["syncSourceHost"].as_str().filter(|host| !host.is_empty());
+        let optime = |name| status["optimes"][name]["ts"].as_u64().unwrap_or_default();
+        Ok(format!(
+            "{} is {}, copies from {}, has {:x}, knows a majority to have {:x}",
+            self.label(),
+            state.unwrap_or("without a state"),
+            source.unwrap_or("nobody"),
+            optime("appliedOpTime"),
+            optime("lastCommittedOpTime"),
+        ))
     }
 }
 
@@ -187,10 +215,25 @@ impl MongoSet {
         }
     }
 
-    /// Lets the primary step down, so that another member is elected.
+    /// Lets the primary step down, so that another member is elected. Waits for one that can be.
     pub fn step_down(&self) -> Result<(), ServerError> {
         let command = [("replSetStepDown", json!(10)), ("secondaryCatchUpPeriodSecs", json!(5))];
-        self.primary()?.command("admin", &command).map(drop)
+        let deadline = Instant::now() + ELECTION_PATIENCE;
+        loop {
+            // Refused as long as nobody else has caught up, and by one that has just been replaced.
+            match self.primary()?.command("admin", &command) {
+                Err(_) if Instant::now() < deadline => thread::sleep(POLL),
+                ended => return ended.map(drop),
+            }
+        }
+    }
+
+    /// What each member says of itself, a line each, for a test that fails: its state, whom it copies from, and
+    /// the times of the last operation that it has and of the last that it knows a majority to have.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let said = |member: &MongoServer| member.describe().unwrap_or_else(|it| it.to_string());
+        self.members.iter().map(said).collect::<Vec<_>>().join("\n")
     }
 
     fn error(&self, finding: &str) -> ServerError {
@@ -305,9 +348,9 @@ impl Product for Mongo {
     }
 
     /// Initiates its set, waits until it is the primary, and makes the administrator.
-    fn ask(&self, ports: &[u16], _pid: Option<u32>) -> io::Result<Answer> {
+    fn ask(&self, ports: &[u16], pid: Option<u32>) -> io::Result<Answer> {
         let port = ports[0];
-        let hello = match call(port, "admin", &[("hello", json!(1))])? {
+        let hello = match ask(port, "admin", &[("hello", json!(1))])? {
             Reply::Done(hello) => hello,
             Reply::Error { text, .. } => return Ok(Answer::NotYet(text)),
         };
@@ -315,7 +358,7 @@ impl Product for Mongo {
         match hello["setName"].as_str() {
             Some(name) if name != self.set => return Ok(Answer::Stranger),
             Some(_) => {}
-            None if self.options.set.is_some() => return Ok(Answer::Ready),
+            None if self.options.set.is_some() => return is_process(port, pid),
             None => return self.initiate(port),
         }
         if self.options.set.is_some() {
@@ -392,7 +435,7 @@ impl Mongo {
             "_id": self.set,
             "members": [{ "_id": 0, "host": format!("127.0.0.1:{port}") }],
         });
-        Ok(match call(port, "admin", &[("replSetInitiate", configuration)])? {
+        Ok(match ask(port, "admin", &[("replSetInitiate", configuration)])? {
             Reply::Done(_)
             | Reply::Error { code: ALREADY_INITIALIZED | NOT_YET_INITIALIZED, .. } => {
                 Answer::NotYet("its replica set begins".to_owned())
@@ -405,6 +448,15 @@ impl Mongo {
     }
 }
 
+/// Whether the server is this process, for one that has no name of a set to tell it by.
+fn is_process(port: u16, pid: Option<u32>) -> io::Result<Answer> {
+    Ok(match ask(port, "admin", &[("serverStatus", json!(1))])? {
+        Reply::Done(status) if pid.is_none_or(|pid| status["pid"] == json!(pid)) => Answer::Ready,
+        Reply::Done(_) => Answer::Stranger,
+        Reply::Error { code, text } => Answer::NotYet(format!("{code} {text}")),
+    })
+}
+
 /// The first user may be made by whoever is on the same machine; after that nobody is let in without a login.
 fn make_administrator(port: u16, password: &str) -> io::Result<Answer> {
     let create = [
@@ -412,14 +464,24 @@ fn make_administrator(port: u16, password: &str) -> io::Result<Answer> {
         ("pwd", json!(password)),
         ("roles", json!(["root"])),
     ];
-    Ok(match call(port, "admin", &create)? {
+    Ok(match ask(port, "admin", &create)? {
         Reply::Done(_) | Reply::Error { code: UNAUTHORIZED, .. } => Answer::Ready,
         Reply::Error { code, text } => Answer::NotYet(format!("{code} {text}")),
     })
 }
 
-fn call(port: u16, database: &str, command: &[(&str, Value)]) -> io::Result<Reply> {
-    Connection::new(location::connect(port)?).call(database, command)
+/// Runs a command that is answered at once.
+fn ask(port: u16, database: &str, command: &[(&str, Value)]) -> io::Result<Reply> {
+    call(port, location::PATIENCE, database, command)
+}
+
+fn call(
+    port: u16,
+    patience: Duration,
+    database: &str,
+    command: &[(&str, Value)],
+) -> io::Result<Reply> {
+    Connection::new(location::connect(port, patience)?).call(database, command)
 }
 
 fn set_name() -> String {
@@ -485,6 +547,16 @@ mod tests {
     }
 
     #[test]
+    fn a_member_of_a_set_to_be_is_told_from_others_by_its_process() {
+        let options = MongoOptions { set: Some(set_name()), ..MongoOptions::new() };
+        let server = MongoServer::start(options).unwrap();
+        let ask = |pid| server.kind().ask(server.ports(), Some(pid)).unwrap();
+        let pid = server.pid().unwrap();
+        assert!(matches!(ask(pid), Answer::Ready));
+        assert!(matches!(ask(pid + 1), Answer::Stranger));
+    }
+
+    #[test]
     fn a_refusal_is_an_error_that_names_the_command() {
         let server = MongoServer::start(MongoOptions::new()).unwrap();
         let error = server.command("admin", &[("noSuchCommand", json!(1))]).unwrap_err();
@@ -513,15 +585,47 @@ mod tests {
         assert_eq!(set.url().matches("127.0.0.1").count(), 3);
         insert(set.primary().unwrap(), 1).unwrap();
         let first = set.primary().unwrap().port();
+        let described = set.describe();
+        let states = ["PRIMARY", "SECONDARY"].map(|state| described.matches(state).count());
+        assert_eq!(states, [1, 2], "{described}");
         set.step_down().unwrap();
         let second = set.primary().unwrap();
         assert_ne!(second.port(), first);
         insert(second, 2).unwrap();
         second.kill().unwrap();
+        assert!(set.describe().contains("replSetGetStatus: Connection refused"));
         let third = set.primary().unwrap();
         assert_ne!(third.port(), second.port());
         assert_eq!(count(third), 2, "what a majority had confirmed");
         second.restart().unwrap();
         insert(set.primary().unwrap(), 3).unwrap();
+    }
+
+    #[test]
+    fn a_primary_that_refuses_to_step_down_is_asked_again() {
+        let set = MongoSet::start(3).unwrap();
+        let first = set.primary().unwrap();
+        let others = || set.members.iter().filter(|member| member.port() != first.port());
+        let copying = |mode: &str| {
+            let stop = [("configureFailPoint", json!("stopReplProducer")), ("mode", json!(mode))];
+            others().for_each(|member| drop(member.command("admin", &stop).unwrap()));
+        };
+        let refusals = || {
+            let status = first.command("admin", &[("serverStatus", json!(1))]).unwrap();
+            status["metrics"]["commands"]["replSetStepDown"]["failed"].as_i64().unwrap()
+        };
+        // Nobody can follow a primary whose writes nobody has.
+        copying("alwaysOn");
+        let documents = json!([{ "_id": 1 }]);
+        first.command(DATABASE, &[("insert", json!("new")), ("documents", documents)]).unwrap();
+        thread::scope(|scope| {
+            let stepping_down = scope.spawn(|| set.step_down());
+            while refusals() == 0 {
+                thread::sleep(POLL);
+            }
+            copying("off");
+            stepping_down.join().unwrap().unwrap();
+        });
+        assert_ne!(set.primary().unwrap().port(), first.port());
     }
 }

@@ -236,7 +236,7 @@ impl Product for Postgres {
                 return Ok(Answer::NotYet(format!("its status is {status}")));
             }
         }
-        Ok(match greet(location::connect(ports[0])?, USER, DATABASE)? {
+        Ok(match greet(location::connect(ports[0], location::PATIENCE)?, USER, DATABASE)? {
             Greeting::Welcome { .. } | Greeting::Password => Answer::Ready,
             Greeting::Refused { code, text } => Answer::NotYet(format!("{code} {text}")),
         })

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use super::disk;
 use super::error::{ServerError, ServerErrorKind};
@@ -123,7 +124,7 @@ impl Server<Redis> {
     /// element. For driving the server into a state without a driver; an error reply is an error.
     pub fn command(&self, words: &[&str]) -> Result<String, ServerError> {
         let doing = || format!("{}: {}", self.label(), words.first().unwrap_or(&""));
-        let connection = self.kind().connect(self.ports());
+        let connection = self.kind().connect(self.ports(), location::COMMAND_PATIENCE);
         match connection.and_then(|mut connection| connection.call(words)) {
             Ok(Reply::Text(text)) => Ok(text),
             Ok(Reply::Error(text)) => {
@@ -229,7 +230,7 @@ impl Product for Redis {
     }
 
     fn ask(&self, ports: &[u16], pid: Option<u32>) -> io::Result<Answer> {
-        let mut connection = self.connect(ports)?;
+        let mut connection = self.connect(ports, location::PATIENCE)?;
         let answering = self.options.readiness == Readiness::Answering;
         match connection.call(&["PING"])? {
             Reply::Error(reply) if !answering => {
@@ -313,8 +314,8 @@ impl Redis {
     }
 
     /// A connection without TLS, with the password given. A refused password shows in the next reply.
-    fn connect(&self, ports: &[u16]) -> io::Result<Connection> {
-        let mut connection = Connection::new(location::connect(self.plain_port(ports))?);
+    fn connect(&self, ports: &[u16], patience: Duration) -> io::Result<Connection> {
+        let mut connection = Connection::new(location::connect(self.plain_port(ports), patience)?);
         if let Some(password) = &self.options.password {
             connection.call(&["AUTH", password])?;
         }

@@ -166,6 +166,8 @@ defects! {
     DeleteAllStopsAtAPage,
     /// `delete_all` does not look at the exception.
     DeleteAllIgnoresException,
+    /// `delete_all` counts, and removes nothing.
+    DeleteAllRemovesNothing,
     /// `delete_all` spares what was written since it looked.
     DeleteAllSparesWhatChanges,
     /// `delete_one` does not look at the subject.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use conformance_tests::doubles::{Fault, Op, ScriptedStore, SlowStore};
 use conformance_tests::load::{Load, Progress};
 use session_core::{SessionStore, StoreErrorKind};
+use tokio::time::Instant;
 
 use crate::defects::Defect;
 use crate::store::TestStore;
@@ -36,10 +37,25 @@ async fn every_defect_that_shows_under_load_is_found() {
         (Defect::DeleteRemovesNothing, "no order explains this history"),
         (Defect::DeleteChecksThenRemoves, "no order explains this history"),
         (Defect::UpdateIsNotIndexed, "not in the list of its subject"),
+        (Defect::DeleteAllRemovesNothing, "alive after a `delete_all`"),
     ] {
         let failure = run(handles(Some(defect))).await.expect_err("a broken store");
         assert!(failure.contains(said), "{defect:?}: {failure}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_ends_the_wait_for_a_success() {
+    let load = Load::new(7).start(handles(Some(Defect::DeleteRemovesNothing)));
+    let (begun, patience) = (Instant::now(), Duration::from_secs(60));
+    let failure = loop {
+        if let Err(failure) = load.succeeds_within(patience).await {
+            break failure.to_string();
+        }
+    };
+    assert!(failure.contains("no order explains this history"), "{failure}");
+    assert!(begun.elapsed() < patience);
+    assert_eq!(load.failure(), Some(failure));
 }
 
 #[tokio::test(start_paused = true)]
