@@ -40,7 +40,7 @@ pub struct MongoStoreBuilder {
     max_skew: Duration,
     deadline: Duration,
     walk_deadline: Duration,
-    linearizable_loads: bool,
+    linearizable_reads: bool,
     connect_timeout: Duration,
     connections: Option<u32>,
     plain_text: PlainText,
@@ -55,7 +55,7 @@ impl Default for MongoStoreBuilder {
             max_skew: Duration::from_secs(60),
             deadline: Duration::from_secs(3),
             walk_deadline: Duration::from_secs(60),
-            linearizable_loads: false,
+            linearizable_reads: false,
             connect_timeout: Duration::from_secs(2),
             connections: None,
             plain_text: PlainText::OnLoopback,
@@ -80,16 +80,16 @@ impl MongoStoreBuilder {
         self
     }
 
-    /// Lets each load wait until a majority has confirmed that the primary still is one, so that it sees every
-    /// acknowledged write and logout, also in the moments around a failover. Costs a load as much as a write, and
-    /// without a majority no session can be loaded. By default a load answers with what a majority has confirmed
-    /// and the primary knows of, which may be the state before the failover for a moment.
+    /// Lets each load, list, scan and count wait until a majority has confirmed that the primary still is one, so
+    /// that it sees every acknowledged write and logout, also in the moments around a failover. Costs a read as much
+    /// as a write, and without a majority no session can be loaded. By default a read answers with what a majority
+    /// has confirmed and the primary knows of, which may be the state before the failover for a moment.
     ///
     /// [MongoDB's manual](https://www.mongodb.com/docs/manual/reference/read-concern-linearizable/) calls this
-    /// read concern `linearizable`. Lists, scans and counts are read as by default.
+    /// read concern `linearizable`. `delete_all` reads so in any case: it must not overlook a session.
     #[must_use]
-    pub fn linearizable_loads(mut self) -> Self {
-        self.linearizable_loads = true;
+    pub fn linearizable_reads(mut self) -> Self {
+        self.linearizable_reads = true;
         self
     }
 
@@ -261,7 +261,7 @@ impl MongoStoreBuilder {
             inner: Arc::new(Inner {
                 collection: database.collection_with_options(&self.collection, options),
                 calls: Calls::new(bounds),
-                loads: if self.linearizable_loads {
+                reads: if self.linearizable_reads {
                     ReadConcern::linearizable()
                 } else {
                     ReadConcern::majority()

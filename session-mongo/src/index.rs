@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::options::ReadConcern;
 use session_core::{
     Listing, Page, PageRequest, SessionId, SessionSummary, StoreError, Subject, SubjectIndex,
     Timestamp, async_trait,
@@ -65,9 +66,10 @@ impl MongoStore {
             Some(cursor) => Some(cursor::read(cursor, &namespace, listing)?),
             None => None,
         };
-        let projection = layout::without_payload();
-        let documents =
-            self.documents_of(listing, behind, page.limit(), projection, self.deadline()).await?;
+        let (projection, sure) = (layout::without_payload(), self.inner.reads.clone());
+        let documents = self
+            .documents_of(listing, behind, page.limit(), projection, sure, self.deadline())
+            .await?;
         // The query names documents with ids only.
         let last = documents.last().and_then(|document| layout::id_of(document));
         let next = match last {
@@ -83,8 +85,9 @@ impl MongoStore {
         Ok(Page { items: documents.iter().filter_map(summary).collect(), next })
     }
 
-    /// Walks over the subject's sessions from start to end. The index is read from the primary, as of a majority: it
-    /// has every session whose login had returned.
+    /// Walks over the subject's sessions from start to end. The index is read as the primary has it, which then has a
+    /// majority confirm that it still is the primary: so it has every session whose login had returned. What a new
+    /// primary knows a majority to have may lack some for a moment.
     async fn delete_walk(
         &self,
         subject: &Subject,
@@ -96,8 +99,9 @@ impl MongoStore {
         let mut behind = None;
         loop {
             let (listing, deadline) = (Listing::Of(subject), end.min(self.deadline()));
+            let sure = ReadConcern::linearizable();
             let documents =
-                self.documents_of(listing, behind, CHUNK, doc! { ID: 1 }, deadline).await?;
+                self.documents_of(listing, behind, CHUNK, doc! { ID: 1 }, sure, deadline).await?;
             let ids: Vec<SessionId> =
                 documents.iter().filter_map(|document| layout::id_of(document)).collect();
             let others: Vec<&SessionId> = ids.iter().filter(|id| Some(*id) != except).collect();
@@ -147,6 +151,7 @@ impl MongoStore {
         behind: Option<SessionId>,
         limit: usize,
         projection: Document,
+        sure: ReadConcern,
         deadline: Instant,
     ) -> Result<Vec<RawDocumentBuf>, StoreError> {
         let filter = filter(listing, behind.as_ref());
@@ -159,6 +164,7 @@ impl MongoStore {
                 .projection(projection)
                 .limit(i64::from(count))
                 .batch_size(count)
+                .read_concern(sure)
                 .max_time(limit_of_time)
                 .await?;
             let mut found = Vec::new();

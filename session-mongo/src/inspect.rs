@@ -74,9 +74,11 @@ impl MongoStore {
                 LAST: { "$last": format!("${ID}") },
             } },
         ];
-        let documents = self.documents();
+        let (documents, limit) = (self.documents(), limit_of(deadline));
+        let sure = self.inner.reads.clone();
         let count = async move {
-            let mut cursor = documents.aggregate(pipeline).max_time(limit_of(deadline)).await?;
+            let counting = documents.aggregate(pipeline).read_concern(sure).max_time(limit);
+            let mut cursor = counting.await?;
             let counted = cursor.advance().await?.then(|| Piece::read(cursor.current()));
             Ok(counted.unwrap_or_default())
         };

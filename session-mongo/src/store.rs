@@ -35,8 +35,8 @@ pub struct MongoStore {
 pub(crate) struct Inner {
     pub(crate) collection: Collection<RawDocumentBuf>,
     pub(crate) calls: Calls,
-    /// How sure the read of one session is, in the driver's words.
-    pub(crate) loads: ReadConcern,
+    /// How sure reads are that nothing newer has been acknowledged, in the driver's words.
+    pub(crate) reads: ReadConcern,
     pub(crate) margin: Duration,
     pub(crate) max_skew: Duration,
     pub(crate) deadline: Duration,
@@ -124,7 +124,7 @@ impl MongoStore {
     ) -> Result<Option<RawDocumentBuf>, StoreError> {
         let (documents, filter) = (self.documents(), by_id(id));
         let limit = limit_of(deadline);
-        let sure = self.inner.loads.clone();
+        let sure = self.inner.reads.clone();
         let find =
             async move { documents.find_one(filter).read_concern(sure).max_time(limit).await };
         Ok(self.inner.calls.ask(deadline, Access::Read, doing, find).await?)
