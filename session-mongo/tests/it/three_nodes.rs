@@ -159,9 +159,12 @@ async fn without_a_majority_nothing_is_acknowledged_and_nobody_is_logged_out() {
     store.ensure_indexes().await.unwrap();
     let surer = MongoStore::builder().collection(store.collection()).linearizable_reads();
     let surer = surer.connect(&set.url()).await.unwrap();
+    // A busy machine may need longer than a call may take.
+    let patient = MongoStore::builder().collection(store.collection()).deadline(ELECTION);
+    let patient = patient.connect(&set.url()).await.unwrap();
     let (kept, ended) = (login(), login());
     for session in [&kept, &ended] {
-        let _ = store.create(session, now()).await.unwrap();
+        let _ = patient.create(session, now()).await.unwrap();
     }
     let dead = on_own_thread(&set, |set| {
         let primary = set.primary().unwrap().port();
