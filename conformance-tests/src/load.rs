@@ -3,7 +3,7 @@
 //! Meanwhile the server may be killed, stopped, or robbed of its network. Calls may then be refused or have an
 //! unknown outcome; but each must end in time, and of each session the acknowledged calls, and those before and after
 //! a crash too, must have an order in which they could have happened one by one. So an acknowledged logout
-//! stays, an acknowledged write is there, and nobody is missing in the index.
+//! stays, an acknowledged write is there, and nobody is missing in the index or outlives a `delete_all`.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use futures_util::future::select;
 use session_core::{
-    Clock, PageRequest, Record, SessionStore, StoreError, StoreErrorKind, Subject, SubjectIndex,
-    SystemClock, Timestamp,
+    Clock, PageRequest, Record, SessionStore, StoreError, StoreErrorKind, Subject, SystemClock,
+    Timestamp,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -274,9 +274,7 @@ impl Shared {
         let observer = self.handles.len();
         let end = self.insist(|| recorder.load(observer, store, &id, base)).await?;
         recorder.expect_an_order(base)?;
-        if let Some(index) = store.subject_index() {
-            self.is_listed(store, index, end.as_ref(), &subject, base).await?;
-        }
+        self.is_found_by_subject(store, end.as_ref(), &subject, base).await?;
         // A long run must not fill the server.
         self.insist(|| store.delete(&id, base)).await?;
         let unknown = recorder.history().iter().filter(|call| call.answer.is_none()).count();
@@ -310,15 +308,15 @@ impl Shared {
     }
 
     /// Nobody who belongs to a subject is missing in its list, or outlives a `delete_all`.
-    async fn is_listed(
+    async fn is_found_by_subject(
         &self,
         store: &dyn SessionStore,
-        index: &dyn SubjectIndex,
         end: Option<&Record>,
         subject: &Subject,
         now: Timestamp,
     ) -> Checked {
-        let Some(record) = end.filter(|record| record.subject() == Some(subject)) else {
+        let record = end.filter(|record| record.subject() == Some(subject));
+        let (Some(index), Some(record)) = (store.subject_index(), record) else {
             return Ok(());
         };
         let page = PageRequest::first(100);

@@ -43,7 +43,10 @@ fn refuse_weak_concerns(uri: &ConnectionString) -> Result<(), StoreError> {
         }
     }
     if uri.read_concern.as_ref().is_some_and(|concern| *concern != ReadConcern::majority()) {
-        return Err(config("the URI sets `readConcernLevel`: every read is of majority"));
+        return Err(config(
+            "the URI sets `readConcernLevel`: reads are of majority, or what the builder's \
+             `linearizable_reads` says",
+        ));
     }
     if uri.read_preference.as_ref().is_some_and(|preference| *preference != ReadPreference::Primary)
     {

@@ -69,3 +69,21 @@ impl fmt::Display for ServerError {
 }
 
 impl Error for ServerError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::time::Duration;
+
+    #[test]
+    fn a_server_that_does_not_answer_is_told_as_that() {
+        let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut stream = TcpStream::connect(silent.local_addr().unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        let error = io::Read::read(&mut stream, &mut [0]).unwrap_err();
+        assert_eq!(ServerError::control("ping", &error).to_string(), "ping: no answer in time");
+        let error = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert_eq!(ServerError::control("ping", &error).to_string(), "ping: connection refused");
+    }
+}

@@ -228,6 +228,23 @@ impl MongoSet {
         }
     }
 
+    /// Stops the members' copying from the primary: what is written then no majority has, while all of them still
+    /// hear of each other. All members must run.
+    pub fn pause_replication(&self) -> Result<(), ServerError> {
+        self.stop_copying("alwaysOn")
+    }
+
+    /// Lets them copy again.
+    pub fn resume_replication(&self) -> Result<(), ServerError> {
+        self.stop_copying("off")
+    }
+
+    /// Sets the fail point of the server that stops its copying.
+    fn stop_copying(&self, mode: &str) -> Result<(), ServerError> {
+        let set = [("configureFailPoint", json!("stopReplProducer")), ("mode", json!(mode))];
+        self.members.iter().try_for_each(|member| member.command("admin", &set).map(drop))
+    }
+
     /// What each member says of itself, a line each, for a test that fails: its state, whom it copies from, and
     /// the times of the last operation that it has and of the last that it knows a majority to have.
     #[must_use]
@@ -605,17 +622,12 @@ mod tests {
     fn a_primary_that_refuses_to_step_down_is_asked_again() {
         let set = MongoSet::start(3).unwrap();
         let first = set.primary().unwrap();
-        let others = || set.members.iter().filter(|member| member.port() != first.port());
-        let copying = |mode: &str| {
-            let stop = [("configureFailPoint", json!("stopReplProducer")), ("mode", json!(mode))];
-            others().for_each(|member| drop(member.command("admin", &stop).unwrap()));
-        };
         let refusals = || {
             let status = first.command("admin", &[("serverStatus", json!(1))]).unwrap();
             status["metrics"]["commands"]["replSetStepDown"]["failed"].as_i64().unwrap()
         };
         // Nobody can follow a primary whose writes nobody has.
-        copying("alwaysOn");
+        set.pause_replication().unwrap();
         let documents = json!([{ "_id": 1 }]);
         first.command(DATABASE, &[("insert", json!("new")), ("documents", documents)]).unwrap();
         thread::scope(|scope| {
@@ -623,7 +635,7 @@ mod tests {
             while refusals() == 0 {
                 thread::sleep(POLL);
             }
-            copying("off");
+            set.resume_replication().unwrap();
             stepping_down.join().unwrap().unwrap();
         });
         assert_ne!(set.primary().unwrap().port(), first.port());

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use conformance_tests::load::{Load, Progress, Running};
 use conformance_tests::servers::MongoSet;
-use serde_json::json;
 use session_core::{PageRequest, SessionStore, StoreErrorKind};
 use session_mongo::MongoStore;
 use tokio::sync::{Mutex, MutexGuard};
@@ -124,7 +123,7 @@ async fn what_a_majority_is_not_known_to_have_is_not_overlooked_by_a_logout_ever
     let builder = MongoStore::builder().collection(store.collection());
     let surer = builder.linearizable_reads().connect(&url).await.unwrap();
     let session = login();
-    on_own_thread(&set, |set| copying(set, "alwaysOn")).await;
+    on_own_thread(&set, |set| set.pause_replication().unwrap()).await;
     let error = kind(store.create(&session, now()).await);
     assert_eq!(error, StoreErrorKind::NotDurable);
 
@@ -138,18 +137,9 @@ async fn what_a_majority_is_not_known_to_have_is_not_overlooked_by_a_logout_ever
     let expected = [StoreErrorKind::Timeout, StoreErrorKind::Unavailable];
     assert!(refusals.iter().all(|refusal| expected.contains(refusal)), "{refusals:?}");
 
-    on_own_thread(&set, |set| copying(set, "off")).await;
+    on_own_thread(&set, |set| set.resume_replication().unwrap()).await;
     assert_eq!(within(ELECTION, || index.delete_all(&user, None, now())).await, 1);
     assert_eq!(surer.load(session.id(), now()).await.unwrap(), None);
-}
-
-/// Sets a fail point of the members other than the primary: the one that stops their copying.
-fn copying(set: &MongoSet, stopped: &str) {
-    let primary = set.primary().unwrap().port();
-    let stop = [("configureFailPoint", json!("stopReplProducer")), ("mode", json!(stopped))];
-    for member in set.members().iter().filter(|it| it.port() != primary) {
-        let _ = member.command("admin", &stop).unwrap();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
